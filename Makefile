@@ -1,0 +1,42 @@
+# make help lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help setup build survey test check format bench docs clean
+.NOTPARALLEL:
+
+PROGRAM := .build/release/filigree
+SOURCES := Package.swift Sources Tests
+# The tests see internal declarations, which takes another flag than the program's: in a folder of their own neither
+# makes the other compile again.
+TEST_BUILD := .build-tests
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing beside git, make and Swift: gnuplot for pictures, OpenBLAS as the dense baseline
+	@Tools/setup.sh
+
+build: ## compile the program: .build/release/filigree
+	swift build -c release --product filigree
+
+survey: setup build ## the whole job in its quick form: benchmark, train, report, in survey/
+	$(PROGRAM) survey --preset quick --out survey
+
+test: setup ## cheap checks, then every test, in release
+	@Tools/check.sh cheap
+	swift test -c release -Xswiftc -enable-testing --scratch-path $(TEST_BUILD)
+
+check: setup build ## format, C kernels of every instruction set, lengths of files, the README's table
+	@Tools/check.sh
+
+format: ## format the Swift sources in place
+	swift format --in-place --recursive --parallel --configuration .swift-format $(SOURCES)
+
+bench: setup build ## time the three products of some structures at the MLP's shapes, beside dense
+	$(PROGRAM) bench --structures 'dense,csr,bsr-32,blockdiagonal-*,monarch-*,lowrank-*' \
+	  --shapes 3072x768,768x3072 --tokens 512 --densities 0.5,0.25,0.1
+
+docs: setup ## documentation of the library, in .build/docs
+	@Tools/docs.sh
+
+clean: ## remove everything that was built; results stay
+	rm -rf .build $(TEST_BUILD)

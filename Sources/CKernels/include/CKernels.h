@@ -1,0 +1,91 @@
+// The inner loops. A "line" is 16 consecutive floats: one feature of 16 tokens. A "panel" is [features][16], contiguous.
+// Nothing here allocates, starts a thread or keeps state; every pointer is valid and every index in range because the
+// caller has checked it. The letters are those of docs/Notation.md.
+#ifndef FILIGREE_CKERNELS_H
+#define FILIGREE_CKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FG_LINE = 16 };
+
+// One register-tiled product, for every panel p and row r:
+//
+//     y[p][r][0..16) (+)= sum over s < segments, k < length of  w[p][s][r][k] * x[p][s][k][0..16)
+//
+// where w[p][s][r][k] = w[p*wPanel + ws*wSegment + r*wRow + k*wStep], ws = wIndex ? wIndex[s] : s, likewise for x, and
+// y[p][r] = y + p*yPanel + r*yRow. Only the first `columns` (<= 16) floats of a row of y are read or written.
+//
+// `packed` weights are what `pack` made of the others: one segment, the rows of a register tile together for each step.
+typedef struct fg_product {
+  const float *w;
+  const int32_t *wIndex;
+  ptrdiff_t wPanel, wSegment, wRow, wStep;
+  const float *x;
+  const int32_t *xIndex;
+  ptrdiff_t xPanel, xSegment, xStep;
+  float *y;
+  ptrdiff_t yPanel, yRow;
+  ptrdiff_t panels, rows, segments, length;
+  int32_t columns;
+  int32_t accumulate;
+  int32_t packed;
+} fg_product;
+
+// Compressed rows rowBegin ..< rowEnd times panels: y[p][r] (+)= sum over k in begin[r] ..< end[r] of
+// value[k] * x[p][column[k]].
+typedef struct fg_spmm {
+  const int32_t *begin, *end, *column;
+  const float *value;
+  ptrdiff_t rowBegin, rowEnd;
+  const float *x;
+  ptrdiff_t xPanel;
+  float *y;
+  ptrdiff_t yPanel;
+  ptrdiff_t panels;
+  int32_t accumulate;
+} fg_spmm;
+
+// The sampled product of the same pattern: value[k] += sum over p, t of dy[p][r][t] * x[p][column[k]][t].
+typedef struct fg_sddmm {
+  const int32_t *begin, *end, *column;
+  float *value;
+  ptrdiff_t rowBegin, rowEnd;
+  const float *dy;
+  ptrdiff_t dyPanel;
+  const float *x;
+  ptrdiff_t xPanel;
+  ptrdiff_t panels;
+} fg_sddmm;
+
+// One AdamW step on `count` numbers (Loshchilov and Hutter 2019, in PyTorch's order of operations).
+typedef struct fg_adamw {
+  float *value, *first, *second;
+  const float *gradient;
+  ptrdiff_t count;
+  float gradientScale, keep;        // keep = 1 - rate * weightDecay
+  float beta1, beta2, epsilon;
+  float step, rootCorrection;       // rate / (1 - beta1^n), sqrt(1 - beta2^n)
+} fg_adamw;
+
+// The keys that a line of scores covers: lane t (query position + t) sees keys in (position + t - window, position + t].
+typedef struct fg_visible {
+  int32_t firstKey, keys, position, window;
+} fg_visible;
+
+typedef struct fg_kernels {
+  const char *isa;
+  // Rows of the register tile: a caller that splits rows does best in multiples of it.
+  int32_t tileRows;
+#define KERNEL(name, parameters) void(*name) parameters;
+#include "kernels.def"
+#undef KERNEL
+} fg_kernels;
+
+// The kernels of an instruction set ("scalar", "avx2", "avx512", "neon"), or NULL where this machine lacks it.
+const fg_kernels *fg_kernels_named(const char *isa);
+
+// Cores that this process may use.
+int32_t fg_cores(void);
+
+#endif

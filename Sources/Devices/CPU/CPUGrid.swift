@@ -1,0 +1,239 @@
+import Arrays
+import CKernels
+import Glibc
+
+/// The three products of a `BlockGrid`.
+///
+/// All of them are one register tile, rows x 16 lanes (`multiply` in kernels.def): forward and input gradient have
+/// tokens in the lanes; the weight gradient has inputs in the lanes, after the activations have been turned once.
+/// A task is up to ``rowsPerTask`` rows of one block row for a group of panels; a long sum over one block is cut into
+/// pieces of ``longestSum``, whose 16 lines stay in the first-level cache, and the weights of a piece are packed
+/// once for all panels of the group.
+extension CPUDevice {
+  private static let rowsPerTask = 96
+  private static let longestSum = 256
+  /// A copy of the weights pays from this many panels on.
+  private static let panelsWorthPacking = 8
+  /// Tokens of one piece of the weight gradient's sum: 16 panels.
+  private static let panelsPerSum = 16
+
+  public func multiply(
+    _ grid: BlockGrid, _ values: Vector, _ x: Activations, into y: Activations, accumulate: Bool
+  ) throws {
+    precondition(x.features == grid.inputs.features && y.features == grid.outputs.features)
+    try multiply(
+      GridProduct(
+        outputs: grid.outputs, inputs: grid.inputs, start: grid.rowStart, neighbour: grid.column, block: nil,
+        rowStride: grid.inputs.members, stepStride: 1),
+      values, x, into: y, accumulate: accumulate, stored: grid.count)
+  }
+
+  public func multiplyTransposed(
+    _ grid: BlockGrid, _ values: Vector, _ dy: Activations, into dx: Activations, accumulate: Bool
+  ) throws {
+    precondition(dx.features == grid.inputs.features && dy.features == grid.outputs.features)
+    try multiply(
+      GridProduct(
+        outputs: grid.inputs, inputs: grid.outputs, start: grid.columnStart, neighbour: grid.row, block: grid.block,
+        rowStride: 1, stepStride: grid.inputs.members),
+      values, dy, into: dx, accumulate: accumulate, stored: grid.count)
+  }
+
+  private func multiply(
+    _ product: GridProduct, _ values: Vector, _ x: Activations, into y: Activations, accumulate: Bool, stored: Int
+  ) throws {
+    precondition(values.count == stored && x.tokens == y.tokens)
+    let panels = x.panels
+    guard panels > 0 else { return }
+    // A group of panels that stays in the second-level cache beside a task's weights.
+    let group = max(1, min(panels, product.inputs.members > CPUDevice.longestSum ? 64 : max(4, 4096 / x.features)))
+    let units = product.units(rowsPerTask: CPUDevice.rowsPerTask)
+    let groups = (panels + group - 1) / group
+    let whole = product.inputs.members <= CPUDevice.longestSum
+    let packBytes = CPUDevice.rowsPerTask * CPUDevice.longestSum * 4
+    try withBuffer(byteCount: packBytes * threads) { scratch in
+      pool.run(units.count * groups) { task, worker in
+        let unit = units[task % units.count]
+        let first = task / units.count * group
+        var tile = self.tile(product, unit, values, x, y, panels: first..<min(panels, first + group))
+        tile.accumulate = accumulate ? 1 : 0
+        if whole {
+          product.start.withUnsafeBufferPointer { start in
+            product.neighbour.withUnsafeBufferPointer { neighbour in
+              let begin = Int(start[unit.group]), end = Int(start[unit.group + 1])
+              tile.segments = end - begin
+              tile.xIndex = neighbour.baseAddress.map { $0 + begin }
+              if let block = product.block {
+                block.withUnsafeBufferPointer {
+                  tile.wIndex = $0.baseAddress.map { $0 + begin }
+                  self.kernels.multiply(&tile)
+                }
+              } else {
+                tile.w += begin * tile.wSegment
+                self.kernels.multiply(&tile)
+              }
+            }
+          }
+        } else {
+          let pack = scratch.address.assumingMemoryBound(to: Float.self) + worker * packBytes / 4
+          self.multiplyPieces(product, unit, &tile, pack: pack)
+        }
+      }
+    }
+    count(flops: 2 * stored * x.tokens)
+  }
+
+  /// The tile of one task, all but the blocks it sums over.
+  private func tile(
+    _ product: GridProduct, _ unit: GridProduct.Unit, _ values: Vector, _ x: Activations, _ y: Activations,
+    panels: Range<Int>
+  ) -> fg_product {
+    var tile = fg_product()
+    tile.w = UnsafePointer(values.pointer) + unit.rows.lowerBound * product.rowStride
+    tile.wSegment = product.outputs.members * product.inputs.members
+    tile.wRow = product.rowStride
+    tile.wStep = product.stepStride
+    tile.x = UnsafePointer(x.panel(panels.lowerBound))
+    tile.xPanel = x.features * 16
+    tile.xSegment = product.inputs.groupStride * 16
+    tile.xStep = product.inputs.stride * 16
+    tile.y = y.panel(panels.lowerBound) + product.outputs.feature(unit.group, unit.rows.lowerBound) * 16
+    tile.yPanel = y.features * 16
+    tile.yRow = product.outputs.stride * 16
+    tile.panels = panels.count
+    tile.rows = unit.rows.count
+    tile.segments = 1
+    tile.length = product.inputs.members
+    tile.columns = 16
+    return tile
+  }
+
+  /// Blocks too long for one sum: piece after piece, each added to what is there.
+  private func multiplyPieces(
+    _ product: GridProduct, _ unit: GridProduct.Unit, _ tile: inout fg_product, pack: UnsafeMutablePointer<Float>
+  ) {
+    let w = tile.w!, x = tile.x!
+    let packs = tile.panels >= CPUDevice.panelsWorthPacking && tile.xStep == 16
+    let begin = Int(product.start[unit.group]), end = Int(product.start[unit.group + 1])
+    if begin == end {
+      tile.segments = 0
+      kernels.multiply(&tile)
+    }
+    for k in begin..<end {
+      let block = w + (product.block.map { Int($0[k]) } ?? k) * tile.wSegment
+      let lines = x + Int(product.neighbour[k]) * tile.xSegment
+      for piece in stride(from: 0, to: product.inputs.members, by: CPUDevice.longestSum) {
+        tile.length = min(CPUDevice.longestSum, product.inputs.members - piece)
+        tile.w = block + piece * product.stepStride
+        if packs {
+          tile.packed = 0
+          kernels.pack(&tile, pack)
+          tile.w = UnsafePointer(pack)
+          tile.packed = 1
+        }
+        tile.x = lines + piece * tile.xStep
+        kernels.multiply(&tile)
+        tile.accumulate = 1
+      }
+    }
+  }
+
+  public func accumulateGradient(
+    _ grid: BlockGrid, dy: Activations, x: Activations, into dvalues: Vector
+  ) throws {
+    precondition(x.features == grid.inputs.features && dy.features == grid.outputs.features)
+    precondition(dvalues.count == grid.count && x.tokens == dy.tokens)
+    let columns = grid.inputs.members, squares = (columns + 15) / 16
+    let panelsAtOnce = max(1, min(CPUDevice.panelsPerSum, x.panels))
+    let squareFloats = panelsAtOnce * 256
+    let units = GridProduct(
+      outputs: grid.outputs, inputs: grid.inputs, start: grid.rowStart, neighbour: grid.column, block: nil,
+      rowStride: columns, stepStride: 1
+    ).units(rowsPerTask: CPUDevice.rowsPerTask)
+    try withBuffer(byteCount: grid.inputs.groups * squares * squareFloats * 4) { buffer in
+      let turned = buffer.address.assumingMemoryBound(to: Float.self)
+      for first in stride(from: 0, to: x.panels, by: panelsAtOnce) {
+        let panels = first..<min(x.panels, first + panelsAtOnce)
+        pool.run(grid.inputs.groups * squares) { index in
+          self.turn(
+            x, panels, grid.inputs, group: index / squares, square: index % squares, turned + index * squareFloats)
+        }
+        pool.run(units.count) { task in
+          let unit = units[task]
+          var tile = fg_product()
+          tile.w = UnsafePointer(
+            dy.panel(first) + grid.outputs.feature(unit.group, unit.rows.lowerBound) * 16)
+          tile.wSegment = dy.features * 16
+          tile.wRow = grid.outputs.stride * 16
+          tile.wStep = 1
+          tile.xSegment = 256
+          tile.xStep = 16
+          tile.yRow = columns
+          tile.panels = 1
+          tile.rows = unit.rows.count
+          tile.segments = panels.count
+          tile.length = 16
+          tile.accumulate = 1
+          for k in Int(grid.rowStart[unit.group])..<Int(grid.rowStart[unit.group + 1]) {
+            let square = turned + Int(grid.column[k]) * squares * squareFloats
+            let block = dvalues.pointer + (k * grid.outputs.members + unit.rows.lowerBound) * columns
+            for s in 0..<squares {
+              tile.x = UnsafePointer(square + s * squareFloats)
+              tile.y = block + s * 16
+              tile.columns = Int32(min(16, columns - s * 16))
+              self.kernels.multiply(&tile)
+            }
+          }
+        }
+      }
+    }
+    count(flops: 2 * grid.count * x.tokens)
+  }
+
+  /// 16 features of some panels, token-major: [panels * 16 tokens, 16 features], zeros beyond the group's members.
+  private func turn(
+    _ x: Activations, _ panels: Range<Int>, _ groups: FeatureGroups, group: Int, square: Int,
+    _ target: UnsafeMutablePointer<Float>
+  ) {
+    let members = min(16, groups.members - square * 16)
+    let line = groups.feature(group, square * 16) * 16
+    for (index, panel) in panels.enumerated() {
+      let source = x.panel(panel) + line, square = target + index * 256
+      if members == 16 {
+        kernels.transpose(source, groups.stride * 16, square, 16)
+      } else {
+        memset(square, 0, 1024)
+        for i in 0..<members {
+          for t in 0..<16 { square[t * 16 + i] = source[i * groups.stride * 16 + t] }
+        }
+      }
+    }
+  }
+}
+
+/// One direction of a grid: what `multiply` walks, whether forward or transposed.
+private struct GridProduct {
+  let outputs: FeatureGroups
+  let inputs: FeatureGroups
+  let start: [Int32]
+  let neighbour: [Int32]
+  /// Index of the block in the values; nil when they are met in order.
+  let block: [Int32]?
+  let rowStride: Int
+  let stepStride: Int
+
+  struct Unit {
+    let group: Int
+    let rows: Range<Int>
+  }
+
+  /// The rows of all groups in pieces of at most `rowsPerTask`, as equal as can be.
+  func units(rowsPerTask: Int) -> [Unit] {
+    let pieces = (outputs.members + rowsPerTask - 1) / rowsPerTask
+    return (0..<outputs.groups).flatMap { group in
+      (0..<pieces).map { piece in
+        Unit(group: group, rows: piece * outputs.members / pieces..<(piece + 1) * outputs.members / pieces)
+      }
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import Arrays
+
+/// The pattern of an unstructured sparse matrix, by rows, with its transpose.
+///
+///     y[r] = sum over k in rowStart[r] ..< rowStart[r + 1] of  values[k] * x[column[k]]
+///
+/// Values: [nonzeros], in row order; columns ascend within a row.
+public final class CompressedRows: Sendable {
+  public let rows: Int
+  public let columns: Int
+  public let rowStart: [Int32]
+  public let column: [Int32]
+  /// The transpose: column c holds values[source[k]] in row row[k], k in columnStart[c] ..< columnStart[c + 1].
+  public let columnStart: [Int32]
+  public let row: [Int32]
+  public let source: [Int32]
+
+  public var count: Int { column.count }
+
+  /// - Throws: a `Refusal` when the arrays are not such a pattern; they may come from a file.
+  public init(rows: Int, columns: Int, rowStart: [Int32], column: [Int32]) throws {
+    let compressed = try CompressedRows.transposed(
+      rows: rows, columns: columns, rowStart: rowStart, column: column, of: "sparse pattern")
+    self.rows = rows
+    self.columns = columns
+    self.rowStart = rowStart
+    self.column = column
+    columnStart = compressed.start
+    row = compressed.row
+    source = compressed.source
+  }
+
+  /// Checks a compressed pattern and transposes it by counting.
+  static func transposed(
+    rows: Int, columns: Int, rowStart: [Int32], column: [Int32], of what: String
+  ) throws -> (start: [Int32], row: [Int32], source: [Int32]) {
+    guard rows >= 0, columns >= 0, rowStart.count == rows + 1, rowStart.first == 0,
+      column.count <= Int(Int32.max), rowStart.last == Int32(column.count)
+    else {
+      throw Refusal.badInput(
+        "the \(what) has \(rowStart.count) row starts and \(column.count) indices, which do not fit \(rows) rows")
+    }
+    var start = [Int32](repeating: 0, count: columns + 1)
+    for r in 0..<rows {
+      guard rowStart[r] <= rowStart[r + 1], rowStart[r + 1] <= column.count else {
+        throw Refusal.badInput("the \(what) has row starts that do not ascend at row \(r)")
+      }
+      var last: Int32 = -1
+      for k in Int(rowStart[r])..<Int(rowStart[r + 1]) {
+        guard column[k] > last, column[k] < columns else {
+          throw Refusal.badInput("the \(what) has an index out of order or out of range in row \(r)")
+        }
+        last = column[k]
+        start[Int(last) + 1] += 1
+      }
+    }
+    for c in 0..<columns { start[c + 1] += start[c] }
+    var next = start
+    var row = [Int32](repeating: 0, count: column.count)
+    var source = row
+    for r in 0..<rows {
+      for k in Int(rowStart[r])..<Int(rowStart[r + 1]) {
+        let c = Int(column[k])
+        row[Int(next[c])] = Int32(r)
+        source[Int(next[c])] = Int32(k)
+        next[c] += 1
+      }
+    }
+    return (start, row, source)
+  }
+}

@@ -1,0 +1,17 @@
+import Devices
+import Records
+
+extension MachineRecord {
+  /// This machine, with the limits just measured on `device`.
+  package init(device: any Device, libraries: [DenseLibrary], limits: DeviceLimits) {
+    let machine = Machine.read()
+    self.init(
+      processor: machine.processor, cores: machine.cores, memoryBytes: machine.memoryBytes,
+      operatingSystem: machine.operatingSystem, isa: device.isa, device: device.name, threads: device.threads,
+      peakFlopsPerSecond: limits.flopsPerSecond, bytesPerSecond: limits.bytesPerSecond,
+      denseLibraries: libraries.map(\.description), energyReadable: EnergyCounter.open() != nil)
+  }
+
+  /// One line for every bench record.
+  package var summary: String { "\(processor), \(cores) cores, \(operatingSystem)" }
+}

@@ -1,0 +1,45 @@
+/// The machine a record was made on, as far as it says itself, and its limits as measured in the run.
+public struct MachineRecord: Codable, Sendable, Equatable {
+  public var processor: String
+  public var cores: Int
+  public var memoryBytes: Int
+  public var operatingSystem: String
+  /// The instruction set that the kernels used.
+  public var isa: String
+  public var device: String
+  public var threads: Int
+  /// Multiply-add peak of all `threads` together, measured.
+  public var peakFlopsPerSecond: Double
+  /// Read bandwidth from memory of all `threads` together, measured.
+  public var bytesPerSecond: Double
+  /// Dense libraries found ("openblas 0.3.21"); empty means that the own dense product is the baseline.
+  public var denseLibraries: [String]
+  /// True where the processor's energy counter can be read.
+  public var energyReadable: Bool
+
+  public init(
+    processor: String, cores: Int, memoryBytes: Int, operatingSystem: String, isa: String, device: String, threads: Int,
+    peakFlopsPerSecond: Double, bytesPerSecond: Double, denseLibraries: [String], energyReadable: Bool
+  ) {
+    self.processor = processor
+    self.cores = cores
+    self.memoryBytes = memoryBytes
+    self.operatingSystem = operatingSystem
+    self.isa = isa
+    self.device = device
+    self.threads = threads
+    self.peakFlopsPerSecond = peakFlopsPerSecond
+    self.bytesPerSecond = bytesPerSecond
+    self.denseLibraries = denseLibraries
+    self.energyReadable = energyReadable
+  }
+}
+
+extension MachineRecord {
+  /// Whether times and bits of the two can stand in one record: the same processor, device, instruction set and threads.
+  package func computesLike(_ other: MachineRecord) -> Bool {
+    processor == other.processor && device == other.device && isa == other.isa && threads == other.threads
+  }
+
+  package var howItComputes: String { "\(threads) threads of \(isa) on \(device) of \(processor)" }
+}

@@ -1,0 +1,38 @@
+/// A line of `metrics.jsonl`: a training step, an evaluation, or both absent fields left out.
+///
+/// A step carries `loss` to `peakBytes`; an evaluation carries `validationLoss`. Losses are nats per token.
+public struct MetricRecord: Codable, Sendable, Equatable {
+  /// Optimiser steps done, so the first step is 1; an evaluation before any training has step 0.
+  public var step: Int
+  /// Tokens trained on so far.
+  public var tokens: Int
+  public var loss: Double?
+  public var learningRate: Double?
+  /// Before clipping.
+  public var gradientNorm: Double?
+  /// Forward, backward and optimiser; without evaluation, logging and checkpoints.
+  public var stepSeconds: Double?
+  public var tokensPerSecond: Double?
+  public var joules: Double?
+  /// The most resident memory so far beyond what the process held before the model was made: parameters, gradients,
+  /// moments and activations, not the text.
+  public var peakBytes: Int?
+  public var validationLoss: Double?
+
+  public init(
+    step: Int, tokens: Int, loss: Double? = nil, learningRate: Double? = nil, gradientNorm: Double? = nil,
+    stepSeconds: Double? = nil, tokensPerSecond: Double? = nil, joules: Double? = nil, peakBytes: Int? = nil,
+    validationLoss: Double? = nil
+  ) {
+    self.step = step
+    self.tokens = tokens
+    self.loss = loss
+    self.learningRate = learningRate
+    self.gradientNorm = gradientNorm
+    self.stepSeconds = stepSeconds
+    self.tokensPerSecond = tokensPerSecond
+    self.joules = joules
+    self.peakBytes = peakBytes
+    self.validationLoss = validationLoss
+  }
+}

@@ -1,0 +1,80 @@
+/// `survey.json`: what a survey set out to do and on what, written once at its start.
+public struct SurveyRecord: Codable, Sendable, Equatable {
+  public static let schemaName = "filigree.survey/1"
+
+  /// The text that every run trains on.
+  public struct Corpus: Codable, Sendable, Equatable {
+    /// For people: "generated (seed 1)", or the paths given.
+    public var name: String
+    public var trainingBytes: Int
+    public var validationBytes: Int
+    /// Entropy of the byte frequencies of the training text, nats per token: what a model that knows nothing but
+    /// frequencies would score.
+    public var unigramEntropy: Double
+    /// Entropy rate of the source where it is known (the generated corpus), nats per token: no model scores below it
+    /// on average.
+    public var entropyRate: Double?
+
+    public init(
+      name: String, trainingBytes: Int, validationBytes: Int, unigramEntropy: Double, entropyRate: Double?
+    ) {
+      self.name = name
+      self.trainingBytes = trainingBytes
+      self.validationBytes = validationBytes
+      self.unigramEntropy = unigramEntropy
+      self.entropyRate = entropyRate
+    }
+  }
+
+  /// One training run of the plan; its files are under `runs/<directory>`.
+  public struct Run: Codable, Sendable, Equatable {
+    public var structure: String
+    /// The density asked for; `dense` has 1.
+    public var requestedDensity: Double
+    public var seed: UInt64
+    /// `<structure label>-d<density>-s<seed>`.
+    public var directory: String
+
+    public init(structure: String, requestedDensity: Double, seed: UInt64, directory: String) {
+      self.structure = structure
+      self.requestedDensity = requestedDensity
+      self.seed = seed
+      self.directory = directory
+    }
+  }
+
+  public var schema = SurveyRecord.schemaName
+  public var preset: String
+  public var argv: [String]
+  public var modelPreset: String
+  public var steps: Int
+  public var tokensPerStep: Int
+  public var corpus: Corpus
+  public var shapes: [String]
+  public var benchTokens: [Int]
+  public var densities: [Double]
+  public var runs: [Run]
+  public var machine: MachineRecord
+  public var commit: String
+  public var time: String
+
+  public init(
+    preset: String, argv: [String], modelPreset: String, steps: Int, tokensPerStep: Int, corpus: Corpus,
+    shapes: [String], benchTokens: [Int], densities: [Double], runs: [Run], machine: MachineRecord, commit: String,
+    time: String
+  ) {
+    self.preset = preset
+    self.argv = argv
+    self.modelPreset = modelPreset
+    self.steps = steps
+    self.tokensPerStep = tokensPerStep
+    self.corpus = corpus
+    self.shapes = shapes
+    self.benchTokens = benchTokens
+    self.densities = densities
+    self.runs = runs
+    self.machine = machine
+    self.commit = commit
+    self.time = time
+  }
+}

@@ -1,0 +1,98 @@
+/// The whole configuration of a run: two runs with equal configurations and seeds have bit-identical losses.
+public struct TrainingConfiguration: Codable, Sendable, Equatable {
+  /// A Mistral's shape; the names are Hugging Face's, in Swift's spelling.
+  public struct Architecture: Codable, Sendable, Equatable {
+    public var hiddenSize: Int
+    public var intermediateSize: Int
+    public var layers: Int
+    public var heads: Int
+    public var keyValueHeads: Int
+    public var headDimension: Int
+    public var vocabularySize: Int
+    public var normEpsilon: Double
+    public var ropeTheta: Double
+    /// Tokens a query sees, itself included; nil sees all before it.
+    public var slidingWindow: Int?
+    public var tiedEmbeddings: Bool
+    public var initializerRange: Double
+
+    public init(
+      hiddenSize: Int, intermediateSize: Int, layers: Int, heads: Int, keyValueHeads: Int, headDimension: Int,
+      vocabularySize: Int, normEpsilon: Double = 1e-6, ropeTheta: Double = 10000, slidingWindow: Int? = 4096,
+      tiedEmbeddings: Bool = false, initializerRange: Double = 0.02
+    ) {
+      self.hiddenSize = hiddenSize
+      self.intermediateSize = intermediateSize
+      self.layers = layers
+      self.heads = heads
+      self.keyValueHeads = keyValueHeads
+      self.headDimension = headDimension
+      self.vocabularySize = vocabularySize
+      self.normEpsilon = normEpsilon
+      self.ropeTheta = ropeTheta
+      self.slidingWindow = slidingWindow
+      self.tiedEmbeddings = tiedEmbeddings
+      self.initializerRange = initializerRange
+    }
+  }
+
+  public var preset: String
+  public var architecture: Architecture
+  /// Label or family of the MLP's structure, and its density; `dense` ignores the density.
+  public var structure: String
+  public var density: Double
+  public var data: [String]
+  public var validation: [String]
+  /// CRC-32C of the training text, so that a run is never continued on another text.
+  public var dataChecksum: String
+  public var tokenizer: String
+  public var steps: Int
+  public var batch: Int
+  public var sequence: Int
+  public var learningRate: Double
+  public var warmupSteps: Int
+  /// The cosine schedule ends at this fraction of the learning rate.
+  public var finalLearningRateFraction: Double
+  public var beta1: Double
+  public var beta2: Double
+  public var epsilon: Double
+  public var weightDecay: Double
+  public var clip: Double
+  /// Steps between evaluations; each uses the same windows of the validation text.
+  public var evaluateEvery: Int
+  public var evaluationSequences: Int
+  public var checkpointEvery: Int
+  public var keepCheckpoints: Int
+
+  public init(
+    preset: String, architecture: Architecture, structure: String, density: Double, data: [String],
+    validation: [String], dataChecksum: String, tokenizer: String, steps: Int, batch: Int, sequence: Int,
+    learningRate: Double, warmupSteps: Int, finalLearningRateFraction: Double = 0.1, beta1: Double = 0.9,
+    beta2: Double = 0.95, epsilon: Double = 1e-8, weightDecay: Double = 0.1, clip: Double = 1, evaluateEvery: Int,
+    evaluationSequences: Int, checkpointEvery: Int, keepCheckpoints: Int = 2
+  ) {
+    self.preset = preset
+    self.architecture = architecture
+    self.structure = structure
+    self.density = density
+    self.data = data
+    self.validation = validation
+    self.dataChecksum = dataChecksum
+    self.tokenizer = tokenizer
+    self.steps = steps
+    self.batch = batch
+    self.sequence = sequence
+    self.learningRate = learningRate
+    self.warmupSteps = warmupSteps
+    self.finalLearningRateFraction = finalLearningRateFraction
+    self.beta1 = beta1
+    self.beta2 = beta2
+    self.epsilon = epsilon
+    self.weightDecay = weightDecay
+    self.clip = clip
+    self.evaluateEvery = evaluateEvery
+    self.evaluationSequences = evaluationSequences
+    self.checkpointEvery = checkpointEvery
+    self.keepCheckpoints = keepCheckpoints
+  }
+}

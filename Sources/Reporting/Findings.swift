@@ -1,0 +1,102 @@
+import Foundation
+import Records
+
+/// The structures of a survey, each compared with dense.
+package struct Findings: Sendable {
+  package let recorded: RecordedSurvey
+  package let structures: [StructureResult]
+  package let dense: StructureResult?
+  /// The bench's token count nearest, as a ratio, to a training step's.
+  package let benchTokens: Int?
+  /// When dense had finished: the median of its finished runs' training seconds.
+  package let equalTimeSeconds: Double?
+
+  package init(_ recorded: RecordedSurvey) {
+    self.recorded = recorded
+    let survey = recorded.survey
+    var keys: [(label: String, density: Double)] = []
+    func note(_ label: String, _ density: Double) {
+      if !keys.contains(where: { $0.label == label && $0.density == density }) { keys.append((label, density)) }
+    }
+    for run in survey.runs { note(run.structure, run.requestedDensity) }
+    if survey.runs.isEmpty { for record in recorded.bench { note(record.structure, record.requestedDensity) } }
+    structures = keys.map { key in
+      StructureResult(
+        label: key.label, requestedDensity: key.density,
+        isAmbiguous: keys.count { $0.label == key.label } > 1,
+        runs: recorded.runs.filter { $0.plan.structure == key.label && $0.plan.requestedDensity == key.density },
+        bench: recorded.bench)
+    }
+    dense = structures.first(where: \.isDense)
+    let wanted = Double(max(1, survey.tokensPerStep))
+    benchTokens = Set(recorded.bench.map(\.tokens)).min {
+      let (a, b) = (abs(log(Double($0) / wanted)), abs(log(Double($1) / wanted)))
+      return a == b ? $0 > $1 : a < b
+    }
+    equalTimeSeconds = Sample((dense?.finished ?? []).map(\.totalSeconds)).median
+  }
+
+  /// Bench records that the check against the definition refuted, or that were never checked.
+  package var wrong: [BenchRecord] { recorded.bench.filter { !$0.verified } }
+
+  /// Nil unless both the structure and dense have finished.
+  package func comparison(of result: StructureResult) -> Comparison? {
+    guard let dense, let step = result.stepSeconds, let denseStep = dense.stepSeconds, denseStep > 0,
+      let final = result.finalLosses.mean, let denseFinal = dense.finalLosses.mean,
+      let equal = result.losses(atSeconds: equalTimeSeconds).mean,
+      let denseEqual = dense.losses(atSeconds: equalTimeSeconds).mean
+    else { return nil }
+    func larger(_ a: Double?, _ b: Double?) -> Double? { [a, b].compactMap { $0 }.max() }
+    return Comparison(
+      relativeStepSeconds: step / denseStep, stepSpread: larger(result.stepSpread, dense.stepSpread) ?? 0,
+      finalDifference: final - denseFinal, equalTimeDifference: equal - denseEqual,
+      finalSpread: larger(result.finalLosses.range, dense.finalLosses.range),
+      equalTimeSpread: larger(
+        result.losses(atSeconds: equalTimeSeconds).range, dense.losses(atSeconds: equalTimeSeconds).range))
+  }
+
+  package func verdict(of result: StructureResult) -> Verdict {
+    if result.verified == false { return .none }
+    if result.isDense { return .reference }
+    return comparison(of: result)?.verdict ?? .none
+  }
+
+  package var summary: SummaryRecord {
+    let survey = recorded.survey
+    return SummaryRecord(
+      answer: Answer(self).paragraph, equalTimeSeconds: equalTimeSeconds, tokensPerParameter: tokensPerParameter,
+      structures: structures.map(summary(of:)), missing: recorded.missing, commit: survey.commit, time: survey.time)
+  }
+
+  package var tokensPerParameter: Double? {
+    guard let parameters = dense?.parameters ?? structures.compactMap(\.parameters).max() else { return nil }
+    return Double(recorded.survey.steps) * Double(recorded.survey.tokensPerStep) / Double(parameters)
+  }
+
+  /// A structure with an unverified product has no speed: its speed-ups, step ratio and loss at equal time are null.
+  private func summary(of result: StructureResult) -> SummaryRecord.Structure {
+    let own = result.finalLosses.range
+    let borrowed = own ?? (result.isFinished ? dense?.finalLosses.range : nil)
+    let final = result.finalLosses.mean
+    let denseStep = dense?.stepSeconds
+    let isWrong = result.verified == false
+    let relative = isWrong ? nil : result.stepSeconds.flatMap { step in denseStep.flatMap { $0 > 0 ? step / $0 : nil } }
+    func speedup(_ pass: String) -> Double? {
+      isWrong ? nil : result.medianSpeedup(pass, tokens: benchTokens)
+    }
+    return SummaryRecord.Structure(
+      label: result.label, requestedDensity: result.requestedDensity, density: result.density,
+      parameters: result.parameters, effectiveWidth: result.effectiveWidth, seedsPlanned: result.runs.count,
+      seedsFinished: result.finished.count,
+      medianSpeedup: SummaryRecord.Speedups(
+        forward: speedup("forward"), inputGradient: speedup("inputGradient"),
+        weightGradient: speedup("weightGradient")),
+      stepSeconds: result.stepSeconds, relativeStepSeconds: relative, stepSpread: result.stepSpread,
+      finalValidationLoss: final, bestValidationLoss: result.bestLosses.mean,
+      differenceToDense: final.flatMap { loss in dense?.finalLosses.mean.map { loss - $0 } },
+      spread: borrowed, spreadSource: own != nil ? "seeds" : (borrowed != nil ? "dense" : "unknown"),
+      lossAtEqualTime: isWrong ? nil : result.losses(atSeconds: equalTimeSeconds).mean, peakBytes: result.peakBytes,
+      joulesPerToken: result.joulesPerToken, verified: result.verified, verdict: verdict(of: result),
+      reason: Answer(self).reason(for: result))
+  }
+}

@@ -1,0 +1,87 @@
+import Foundation
+import Records
+
+/// What one training run of the survey left behind: its plan, its record, its curves.
+///
+/// A step that was written twice, as a resumed run does, counts once: the later line holds.
+package struct RecordedRun: Sendable {
+  /// A training step: loss in nats per token, and training time spent up to and with this step.
+  package struct Step: Sendable {
+    package var step: Int
+    package var loss: Double?
+    package var stepSeconds: Double?
+    package var seconds: Double
+  }
+
+  /// A validation loss and the training time spent before it.
+  package struct Evaluation: Sendable, Equatable {
+    package var step: Int
+    package var seconds: Double
+    package var loss: Double
+  }
+
+  package let plan: SurveyRecord.Run
+  package let record: RunRecord?
+  package let isDone: Bool
+  package let steps: [Step]
+  package let evaluations: [Evaluation]
+  package let peakBytes: Int?
+  package let joulesPerToken: Double?
+
+  package init(plan: SurveyRecord.Run, record: RunRecord?, metrics: [MetricRecord], isDone: Bool) {
+    self.plan = plan
+    self.record = record
+    self.isDone = isDone
+    var trained: [Int: MetricRecord] = [:]
+    var evaluated: [Int: Double] = [:]
+    for metric in metrics {
+      if metric.loss != nil || metric.stepSeconds != nil { trained[metric.step] = metric }
+      if let loss = metric.validationLoss { evaluated[metric.step] = loss }
+    }
+    var seconds = 0.0
+    var steps: [Step] = []
+    for step in trained.keys.sorted() {
+      guard let metric = trained[step] else { continue }
+      seconds += metric.stepSeconds ?? 0
+      steps.append(Step(step: step, loss: metric.loss, stepSeconds: metric.stepSeconds, seconds: seconds))
+    }
+    self.steps = steps
+    var evaluations: [Evaluation] = []
+    var next = 0
+    var spent = 0.0
+    for step in evaluated.keys.sorted() {
+      while next < steps.count && steps[next].step <= step {
+        spent = steps[next].seconds
+        next += 1
+      }
+      evaluations.append(Evaluation(step: step, seconds: spent, loss: evaluated[step] ?? .nan))
+    }
+    self.evaluations = evaluations
+    peakBytes = trained.values.compactMap(\.peakBytes).max()
+    let joules = trained.values.compactMap(\.joules)
+    if let configuration = record?.configuration, !joules.isEmpty {
+      let tokens = Double(joules.count) * Double(configuration.batch) * Double(configuration.sequence)
+      joulesPerToken = joules.reduce(0, +) / tokens
+    } else {
+      joulesPerToken = nil
+    }
+  }
+
+  /// DONE is there, and so is what a comparison needs.
+  package var isFinished: Bool { isDone && record != nil && finalLoss != nil && totalSeconds > 0 }
+
+  package var finalLoss: Double? { evaluations.last?.loss }
+  package var bestLoss: Double? { evaluations.map(\.loss).min() }
+  package var totalSeconds: Double { steps.last?.seconds ?? 0 }
+
+  /// Validation loss after `seconds` of training, by linear interpolation between evaluations.
+  ///
+  /// A run that ended earlier keeps its last loss: that model was ready by then. Nil before the first evaluation.
+  package func loss(atSeconds seconds: Double) -> Double? {
+    guard let first = evaluations.first, let last = evaluations.last, seconds >= first.seconds else { return nil }
+    if seconds >= last.seconds { return last.loss }
+    guard let after = evaluations.firstIndex(where: { $0.seconds > seconds }), after > 0 else { return first.loss }
+    let (a, b) = (evaluations[after - 1], evaluations[after])
+    return a.loss + (b.loss - a.loss) * (seconds - a.seconds) / (b.seconds - a.seconds)
+  }
+}

@@ -1,0 +1,112 @@
+import Foundation
+
+/// `report/summary.json`: the figures of the verdict table, schema `filigree.summary/1`.
+///
+/// Losses are nats per token. Every key is always there; what is not known is null.
+public struct SummaryRecord: Codable, Sendable, Equatable {
+  public static let schemaName = "filigree.summary/1"
+
+  public struct Speedups: Codable, Sendable, Equatable {
+    public var forward: Double?
+    public var inputGradient: Double?
+    public var weightGradient: Double?
+
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(forward, forKey: .forward)
+      try container.encode(inputGradient, forKey: .inputGradient)
+      try container.encode(weightGradient, forKey: .weightGradient)
+    }
+  }
+
+  /// One structure at one density, over all its seeds.
+  public struct Structure: Codable, Sendable, Equatable {
+    public var label: String
+    public var requestedDensity: Double
+    /// Of the MLP, as trained.
+    public var density: Double?
+    /// Of the whole model.
+    public var parameters: Int?
+    public var effectiveWidth: Int?
+    public var seedsPlanned: Int
+    public var seedsFinished: Int
+    /// Median over shapes, at the bench's token count nearest to a training step's; verified records only.
+    public var medianSpeedup: Speedups
+    /// Median over steps, then over seeds.
+    public var stepSeconds: Double?
+    /// stepSeconds / that of dense.
+    public var relativeStepSeconds: Double?
+    /// Median absolute deviation / median of the step time.
+    public var stepSpread: Double?
+    /// Means over the finished seeds, as is lossAtEqualTime.
+    public var finalValidationLoss: Double?
+    public var bestValidationLoss: Double?
+    /// finalValidationLoss - that of dense.
+    public var differenceToDense: Double?
+    /// Largest - smallest final validation loss over seeds; with one seed, that of dense.
+    public var spread: Double?
+    /// Where `spread` is from: "seeds", "dense" or "unknown".
+    public var spreadSource: String
+    /// Validation loss when dense had finished.
+    public var lossAtEqualTime: Double?
+    public var peakBytes: Int?
+    public var joulesPerToken: Double?
+    /// False if one of its bench records was not verified (it then has no speed), null without bench records.
+    public var verified: Bool?
+    public var verdict: Verdict
+    /// The verdict in a sentence.
+    public var reason: String
+
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(label, forKey: .label)
+      try container.encode(requestedDensity, forKey: .requestedDensity)
+      try container.encode(density, forKey: .density)
+      try container.encode(parameters, forKey: .parameters)
+      try container.encode(effectiveWidth, forKey: .effectiveWidth)
+      try container.encode(seedsPlanned, forKey: .seedsPlanned)
+      try container.encode(seedsFinished, forKey: .seedsFinished)
+      try container.encode(medianSpeedup, forKey: .medianSpeedup)
+      try container.encode(stepSeconds, forKey: .stepSeconds)
+      try container.encode(relativeStepSeconds, forKey: .relativeStepSeconds)
+      try container.encode(stepSpread, forKey: .stepSpread)
+      try container.encode(finalValidationLoss, forKey: .finalValidationLoss)
+      try container.encode(bestValidationLoss, forKey: .bestValidationLoss)
+      try container.encode(differenceToDense, forKey: .differenceToDense)
+      try container.encode(spread, forKey: .spread)
+      try container.encode(spreadSource, forKey: .spreadSource)
+      try container.encode(lossAtEqualTime, forKey: .lossAtEqualTime)
+      try container.encode(peakBytes, forKey: .peakBytes)
+      try container.encode(joulesPerToken, forKey: .joulesPerToken)
+      try container.encode(verified, forKey: .verified)
+      try container.encode(verdict, forKey: .verdict)
+      try container.encode(reason, forKey: .reason)
+    }
+  }
+
+  public var schema = SummaryRecord.schemaName
+  /// The report's first paragraph.
+  public var answer: String
+  /// Training seconds at which losses are compared: when dense had finished.
+  public var equalTimeSeconds: Double?
+  /// Training tokens / parameters of the dense model.
+  public var tokensPerParameter: Double?
+  public var structures: [Structure]
+  /// Sentences on what the survey lacks.
+  public var missing: [String]
+  /// The survey's commit and time.
+  public var commit: String
+  public var time: String
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(schema, forKey: .schema)
+    try container.encode(answer, forKey: .answer)
+    try container.encode(equalTimeSeconds, forKey: .equalTimeSeconds)
+    try container.encode(tokensPerParameter, forKey: .tokensPerParameter)
+    try container.encode(structures, forKey: .structures)
+    try container.encode(missing, forKey: .missing)
+    try container.encode(commit, forKey: .commit)
+    try container.encode(time, forKey: .time)
+  }
+}

@@ -1,0 +1,116 @@
+import Arrays
+import Devices
+import Foundation
+
+/// A family of O x I matrices stored, multiplied and differentiated without its zeros.
+///
+/// A value of the type is one member: its shape and its immutable pattern. The numbers are a flat vector owned by
+/// somebody else (the model's arena, a checkpoint), so that optimiser, clipping and checkpoint know no structure.
+public protocol Structure: Sendable {
+  static var card: Card { get }
+  /// "bsr-32", "lowrank-64": the family and the parameters that name this member among its family.
+  var label: String { get }
+  var shape: Shape { get }
+
+  /// Members of the family for this shape, each as near to `density` as it can be and not above; empty when there is
+  /// none. Random patterns come from `seed`.
+  static func members(of shape: Shape, density: Double, seed: UInt64) -> [Self]
+  /// The member named by the text after "family-" in a label ("" for none); `density` counts where the label leaves it
+  /// open.
+  /// - Throws: a `Refusal` that says why this shape or density has no such member.
+  init(parameters: String, shape: Shape, density: Double, seed: UInt64) throws
+  /// The member that a checkpoint describes. The pattern comes from outside: everything is checked.
+  init(parameters: String, shape: Shape, pattern: Pattern) throws
+
+  var pattern: Pattern { get }
+  /// The named tensors inside the flat values, in order and without gaps.
+  var layout: [TensorLayout] { get }
+  /// Features of the inner activations that `forward` keeps for `backward`; 0 for most.
+  var savedFeatures: Int { get }
+
+  /// THE definition: the dense matrix, row-major [O, I], that these values stand for. Written to be read; the oracle of
+  /// every test and of every benchmark's verification.
+  func materialize(_ values: [Float]) -> [Double]
+  /// Random values with var(y) = gain^2 var(x) for inputs of independent entries.
+  func initialValues(gain: Double, using generator: inout SeededGenerator) -> [Float]
+  /// The same family, parameters and number of values, with the pattern that keeps most of the sum of `scores` [O, I];
+  /// self where the pattern is fixed.
+  func repatterned(for scores: [Double]) -> Self
+  /// The values of this pattern nearest to the dense matrix [O, I] in the Frobenius norm.
+  func project(_ dense: [Double]) -> [Float]
+
+  /// y (+)= W x.  `saved` has `savedFeatures` features, or is nil where that is 0.
+  func forward(
+    _ x: Activations, values: Vector, saved: Activations?, into y: Activations, accumulate: Bool,
+    on device: some Device) throws
+  /// dx (+)= W' dy and dvalues += the pull-back of dy x' to the values; either is left out when nil.
+  func backward(
+    _ dy: Activations, x: Activations, values: Vector, saved: Activations?, dx: Activations?, accumulate: Bool,
+    dvalues: Vector?, on device: some Device) throws
+  func cost(tokens: Int) -> Cost
+  /// Outputs whose row has a stored weight, and inputs whose column has one.
+  var liveOutputs: [Bool] { get }
+  var liveInputs: [Bool] { get }
+}
+
+extension Structure {
+  /// Stored weights.
+  public var count: Int { layout.reduce(0) { $0 + $1.count } }
+  /// Stored weights / (O I).
+  public var density: Double { Double(count) / Double(shape.count) }
+  /// The part of the label after "family-".
+  public var parameters: String {
+    let family = Self.card.family
+    return label == family ? "" : String(label.dropFirst(family.count + 1))
+  }
+
+  public var savedFeatures: Int { 0 }
+  public func repatterned(for scores: [Double]) -> Self { self }
+  public var liveOutputs: [Bool] { [Bool](repeating: true, count: shape.outputs) }
+  public var liveInputs: [Bool] { [Bool](repeating: true, count: shape.inputs) }
+
+  /// The cost of a structure whose flops are two for each stored value.
+  public func cost(tokens: Int) -> Cost {
+    Cost(
+      flops: 2 * count * tokens, valueBytes: 4 * count, indexBytes: pattern.byteCount,
+      activationBytes: 4 * tokens * (shape.outputs + shape.inputs), savedBytes: 4 * tokens * savedFeatures)
+  }
+
+  static func refusal(_ parameters: String, _ shape: Shape, _ why: String) -> Refusal {
+    let label = parameters.isEmpty ? card.family : "\(card.family)-\(parameters)"
+    return .badInput("\(label) has no member of shape \(shape): \(why)")
+  }
+
+  /// A whole number above zero out of a label.
+  static func positive(_ text: Substring, of parameters: String) throws -> Int {
+    guard let number = Int(text), (1...1 << 24).contains(number), String(number) == text else {
+      throw Refusal.badInput(
+        "'\(card.family)-\(parameters)' is not a label: write \(card.grammar) with whole numbers above zero")
+    }
+    return number
+  }
+
+  static func positive(_ parameters: String) throws -> Int { try positive(Substring(parameters), of: parameters) }
+
+  static func requireNoParameters(_ parameters: String) throws {
+    guard parameters.isEmpty else {
+      throw Refusal.badInput("'\(card.family)-\(parameters)' is not a label: \(card.family) takes no parameters")
+    }
+  }
+}
+
+/// Learning-rate multipliers relative to a dense matrix of the same shape.
+enum LearningRateRule {
+  /// exp(1.969 s^2 + 0.2905 s), s = 1 - density: fitted on sparse BERT pre-training, unstructured and 16 x 16 blocks
+  /// (Dietrich et al. 2021, arXiv 2108.06277). Within 12 % of 1 / density (Dey et al. 2024, arXiv 2405.15743) up to
+  /// s = 0.8, and more careful beyond.
+  static func masked(density: Double) -> Double {
+    let s = max(0, 1 - density)
+    return exp(1.969 * s * s + 0.2905 * s)
+  }
+
+  /// (inputs of the dense matrix / inputs of the factor's blocks) / factors (Qiu et al. 2024, arXiv 2406.06248).
+  static func factor(denseInputs: Int, blockInputs: Int, factors: Int) -> Double {
+    Double(denseInputs) / Double(blockInputs) / Double(factors)
+  }
+}

@@ -1,0 +1,69 @@
+import Arrays
+import Foundation
+import Records
+
+/// The directory of one run: `run.json`, `metrics.jsonl`, TensorBoard events, `checkpoints/`, `DONE`.
+package struct RunFolder: Sendable {
+  package let url: URL
+
+  package init(_ url: URL) { self.url = url }
+
+  package var record: URL { url.appendingPathComponent("run.json") }
+  package var metrics: URL { url.appendingPathComponent("metrics.jsonl") }
+  package var checkpoints: URL { url.appendingPathComponent("checkpoints") }
+  package var done: URL { url.appendingPathComponent("DONE") }
+
+  package var exists: Bool { FileManager.default.fileExists(atPath: record.path) }
+  package var isDone: Bool { FileManager.default.fileExists(atPath: done.path) }
+
+  /// Makes the directory for a new run, or checks that the run in it is this one; it is the caller's alone as long as the
+  /// result lives.
+  /// - Throws: a `Refusal` that names the first difference when the directory holds a run of another configuration.
+  package func open(_ planned: RunRecord) throws -> OpenFile {
+    if !exists { try AtomicFile.makeFolder(url) }
+    let claim = try OpenFile(claiming: url.path)
+    guard exists else {
+      for remains in [done, metrics, checkpoints] where FileManager.default.fileExists(atPath: remains.path) {
+        throw Refusal.badInput(
+          "\(remains.path) is there without a run.json that says of which run it is; move it away, or choose another "
+            + "--out")
+      }
+      try RecordJSON.write(planned, to: record)
+      return claim
+    }
+    let found = try RecordJSON.read(RunRecord.self, from: record)
+    guard found.schema == RunRecord.schemaName else {
+      throw Refusal.badInput("\(record.path) has schema '\(found.schema)', not \(RunRecord.schemaName)")
+    }
+    guard planned.machine.computesLike(found.machine) else {
+      throw Refusal.badInput(
+        "\(url.path) was begun with \(found.machine.howItComputes), not \(planned.machine.howItComputes); give the same, or "
+          + "choose another --out")
+    }
+    guard found.configuration == planned.configuration, found.seed == planned.seed else {
+      let difference =
+        found.seed == planned.seed
+        ? try RunFolder.difference(found.configuration, planned.configuration) : "seed"
+      throw Refusal.badInput(
+        "\(url.path) holds a run of another configuration (they differ in \(difference)); choose another --out, or "
+          + "remove it")
+    }
+    return claim
+  }
+
+  /// The first key whose value differs, for people; "architecture.heads" for one inside another.
+  private static func difference(_ a: TrainingConfiguration, _ b: TrainingConfiguration) throws -> String {
+    func fields(_ value: Any, _ path: String) -> [String: String] {
+      guard let object = value as? [String: Any] else { return [path: "\(value)"] }
+      return object.reduce(into: [:]) { all, field in
+        all.merge(fields(field.value, path.isEmpty ? field.key : "\(path).\(field.key)")) { $1 }
+      }
+    }
+    let x = fields(try object(a), ""), y = fields(try object(b), "")
+    return Set(x.keys).union(y.keys).sorted().first { x[$0] != y[$0] } ?? "a number's last digits"
+  }
+
+  private static func object(_ configuration: TrainingConfiguration) throws -> Any {
+    try JSONSerialization.jsonObject(with: JSONEncoder().encode(configuration))
+  }
+}

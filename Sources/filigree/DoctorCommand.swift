@@ -1,0 +1,85 @@
+import ArgumentParser
+import Devices
+import Measuring
+import Records
+import Reporting
+
+struct DoctorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor",
+    abstract: "What this machine has: processor, limits, libraries, energy counters, devices, primitives.")
+
+  @OptionGroup var global: GlobalOptions
+
+  private struct Diagnosis: Encodable {
+    let machine: MachineRecord
+    let cores: String
+    let memory: String
+    let instructionSets: [String]
+    let denseLibraries: [Library]
+    let missingLibraries: [String]
+    let gnuplot: Bool
+    let devices: [DeviceDiagnosis]
+  }
+
+  private struct Library: Encodable {
+    let name: String, version: String, path: String
+  }
+
+  private struct DeviceDiagnosis: Encodable {
+    let name: String
+    let available: Bool
+    let remark: String
+    let primitives: [String]
+  }
+
+  /// The groups of `Device`'s requirements, as people would name them.
+  private static let primitives = [
+    "grid product (dense, block-sparse, block-diagonal, factors)", "compressed-row product (csr)",
+    "embedding", "RMSNorm", "RoPE", "attention", "SwiGLU", "cross-entropy", "AdamW",
+  ]
+
+  func run() throws {
+    let device = try global.makeDevice()
+    let libraries = DenseLibrary.found(), host = Machine.read()
+    let machine = MachineRecord(device: device, libraries: libraries, limits: try device.measureLimits())
+    let found = Set(libraries.map(\.name))
+    let diagnosis = Diagnosis(
+      machine: machine, cores: host.coresDescription, memory: host.memoryDescription,
+      instructionSets: CPUDevice.available,
+      denseLibraries: libraries.map { Library(name: $0.name, version: $0.version, path: $0.path) },
+      missingLibraries: DenseFamily.allCases.map(\.rawValue).filter { !found.contains($0) },
+      gnuplot: FigureTool.found() != nil,
+      devices: [
+        DeviceDiagnosis(
+          name: "cpu", available: true, remark: "forward and both gradients", primitives: Self.primitives),
+        DeviceDiagnosis(name: "cuda", available: false, remark: "this version has no CUDA device", primitives: []),
+      ])
+    if global.json { return Output.write(try RecordJSON.indented(diagnosis, for: "standard output") + [10]) }
+    show(diagnosis)
+  }
+
+  private func show(_ d: Diagnosis) {
+    let machine = d.machine
+    Output.line("processor        \(machine.processor), \(d.cores)")
+    Output.line("memory           \(d.memory)")
+    Output.line("system           \(machine.operatingSystem)")
+    Output.line("instruction sets \(d.instructionSets.joined(separator: ", ")); in use: \(machine.isa)")
+    Output.line(
+      "peak             \(Numeral.fixed(machine.peakFlopsPerSecond / 1e9, 1)) GFLOP/s fp32 multiply-add, measured on "
+        + "\(machine.threads) threads")
+    Output.line("bandwidth        \(Numeral.fixed(machine.bytesPerSecond / 1e9, 1)) GB/s read from memory, measured")
+    for library in d.denseLibraries {
+      Output.line("dense library    \(library.name) \(library.version) (\(library.path))")
+    }
+    if d.denseLibraries.isEmpty { Output.line("dense library    none: the own dense product is the baseline") }
+    if !d.missingLibraries.isEmpty { Output.line("not found        \(d.missingLibraries.joined(separator: ", "))") }
+    Output.line("energy counters  \(machine.energyReadable ? "readable" : "not readable: joules will be null")")
+    Output.line(
+      "gnuplot          \(d.gnuplot ? "found" : "not found: reports will have no pictures; 'make setup' installs it")")
+    for device in d.devices {
+      Output.line("device           \(device.name): \(device.remark)")
+      for primitive in device.primitives { Output.line("                 - \(primitive)") }
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import Arrays
+import Foundation
+import Measuring
+
+/// `filigree <subcommand>`: results on standard output, everything else on standard error.
+@main
+struct Filigree: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "filigree",
+    abstract: "Which sparse structure should a language model's MLP have on this machine, and does it pay?",
+    discussion: """
+      Exit status: 0 done; 1 failed; 2 bad usage or bad input; 3 the thing asked for does not exist on this machine; \
+      130 interrupted, state saved.
+      """,
+    version: "filigree \(version) (\(Commit.current))",
+    subcommands: [
+      DoctorCommand.self, ListCommand.self, BenchCommand.self, TrainCommand.self,
+      SurveyCommand.self, ReportCommand.self,
+    ])
+
+  static let version = "0.1.0"
+
+  /// What a run's record says of the program.
+  static var versions: [String: String] { ["filigree": version, "swift": compiler] }
+
+  private static var compiler: String {
+    #if compiler(>=6.3)
+      "6.3 or later"
+    #else
+      "before 6.3"
+    #endif
+  }
+
+  static func main() {
+    Output.protectStreams()
+    DenseLibrary.shortenSpinning()
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let refusal as Refusal {
+      Output.complain(refusal.sentence)
+      Foundation.exit(refusal.kind.exitCode)
+    } catch is Interruption {
+      Foundation.exit(Interruption.exitCode)
+    } catch {
+      let code = exitCode(for: error)
+      if code == .success {
+        Output.line(fullMessage(for: error))
+        Foundation.exit(0)
+      }
+      Output.complain(message(for: error) + " ('filigree help' lists what there is)")
+      Foundation.exit(2)
+    }
+  }
+}

@@ -1,0 +1,17 @@
+import Arrays
+import Foundation
+
+/// A file or directory named on the command line; an empty name would quietly be the present directory.
+enum PathOption {
+  static func url(_ path: String, _ option: String) throws -> URL {
+    guard !path.isEmpty else { throw Refusal.badInput("\(option) is empty; give the path of a file or a directory") }
+    return URL(fileURLWithPath: path)
+  }
+
+  /// - Throws: a `Refusal` when texts to validate on come without texts to train on, and would go unread.
+  static func requireData(_ data: [String], validation: [String]) throws {
+    guard !data.isEmpty || validation.isEmpty else {
+      throw Refusal.badInput("--validation without --data would not be read; give the text to train on too")
+    }
+  }
+}

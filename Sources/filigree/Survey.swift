@@ -1,0 +1,175 @@
+import Arrays
+import Devices
+import Foundation
+import Measuring
+import Records
+import Structures
+import Training
+
+/// A survey directory on its way from a plan to a report. Every part knows what is already there, so that the same call
+/// continues after an interruption.
+struct Survey {
+  private let record: SurveyRecord
+  private let cells: [Cell]
+  private let corpus: Corpus
+  private let bench: Bench
+  private let folder: URL
+  private let plans: [(directory: String, plan: RunPlan)]
+
+  /// One structure to time at one number of tokens.
+  private struct Cell {
+    let member: any Structure
+    let requestedDensity: Double
+    let tokens: Int
+  }
+
+  init(
+    preset: SurveyPreset, training: Preset, steps: Int, seeds: Int, patterns: [String], densities: [Double],
+    corpus: Corpus, data: [String], validation: [String], seed: UInt64, bench: Bench, folder: URL
+  ) throws {
+    self.corpus = corpus
+    self.bench = bench
+    self.folder = folder
+    // Labels are those of the gate's shape; the same label is used for up and down.
+    let wide = Shape(outputs: training.architecture.intermediateSize, inputs: training.architecture.hiddenSize)
+    let tall = Shape(outputs: wide.inputs, inputs: wide.outputs)
+    let chosen = try Catalog.select(patterns, of: wide, densities: densities, seed: seed)
+      .filter { !($0.member is Dense) }.map { ($0.member.label, $0.requestedDensity) }
+    // The reference's shapes at every density, then the very matrices that are trained, at a training step's tokens.
+    let benchDensities = Set(preset.densities + densities).sorted(by: >)
+    cells =
+      try preset.shapes.flatMap { shape in
+        try Catalog.select(patterns, of: shape, densities: benchDensities, seed: seed).flatMap { chosen in
+          preset.tokens.map { Cell(member: chosen.member, requestedDensity: chosen.requestedDensity, tokens: $0) }
+        }
+      }
+      + [wide, tall].flatMap { shape in
+        try ([("dense", 1.0)] + chosen).map { label, density in
+          Cell(
+            member: try Catalog.member(label, of: shape, density: density, seed: seed), requestedDensity: density,
+            tokens: training.batch * training.sequence)
+        }
+      }
+    var plans: [(directory: String, plan: RunPlan)] = []
+    var runs: [SurveyRecord.Run] = []
+    for (label, density) in [("dense", 1.0)] + chosen {
+      for offset in 0..<(label == "dense" ? max(seeds, preset.denseSeeds) : seeds) {
+        let runSeed = seed &+ UInt64(offset)
+        let configuration = training.configuration(
+          structure: label, density: density, corpus: corpus, data: data, validation: validation,
+          tokenizer: ByteTokenizer(), steps: steps)
+        let directory = "\(label)-d\(Survey.short(density))-s\(runSeed)"
+        plans.append(
+          (
+            directory,
+            try RunPlan(
+              configuration, seed: runSeed, argv: CommandLine.arguments, machine: bench.machine,
+              versions: Filigree.versions)
+          ))
+        runs.append(
+          SurveyRecord.Run(structure: label, requestedDensity: density, seed: runSeed, directory: directory))
+      }
+    }
+    // One dense run goes last: a machine that slows down or speeds up meanwhile shows in the spread of dense's times.
+    if preset.denseSeeds > 1, seeds < plans.count { plans.append(plans.remove(at: 1)) }
+    self.plans = plans
+    record = SurveyRecord(
+      preset: preset.name, argv: CommandLine.arguments, modelPreset: training.name, steps: steps,
+      tokensPerStep: training.batch * training.sequence,
+      corpus: SurveyRecord.Corpus(
+        name: corpus.name, trainingBytes: corpus.training.count, validationBytes: corpus.validation.count,
+        unigramEntropy: corpus.unigramEntropy, entropyRate: corpus.entropyRate),
+      shapes: (preset.shapes + [wide, tall]).map(\.description),
+      benchTokens: preset.tokens + [training.batch * training.sequence], densities: benchDensities, runs: runs,
+      machine: bench.machine, commit: Commit.current, time: TimeStamp.now())
+  }
+
+  /// 0.25, 0.1, 1: no zeros at the end.
+  private static func short(_ density: Double) -> String {
+    density == 1 ? "1" : "\(density)"
+  }
+
+  /// Makes the directory, or checks that the survey in it is this one; it is the caller's alone as long as the result
+  /// lives.
+  func open() throws -> OpenFile {
+    let file = folder.appendingPathComponent("survey.json")
+    let isThere = FileManager.default.fileExists(atPath: file.path)
+    if !isThere { try AtomicFile.makeFolder(folder) }
+    let claim = try OpenFile(claiming: folder.path)
+    guard isThere else {
+      try RecordJSON.write(record, to: file)
+      return claim
+    }
+    var found = try RecordJSON.read(SurveyRecord.self, from: file)
+    guard record.machine.computesLike(found.machine) else {
+      throw Refusal.badInput(
+        "\(folder.path) was begun with \(found.machine.howItComputes), not \(record.machine.howItComputes); give the same, "
+          + "or choose another --out")
+    }
+    // The limits are measured anew each time, and the rest of these do not change what is computed.
+    found.machine = record.machine
+    found.argv = record.argv
+    found.commit = record.commit
+    found.time = record.time
+    guard found == record else {
+      throw Refusal.badInput(
+        "\(folder.path) holds a survey of another configuration; choose another --out, or remove it")
+    }
+    return claim
+  }
+
+  private struct BenchKey: Hashable {
+    let structure: String, shape: String, pass: String
+    let tokens: Int
+    let density: Double
+  }
+
+  func runBench(quiet: Bool) throws {
+    let file = folder.appendingPathComponent("bench.jsonl")
+    let writer = try JSONLinesWriter<BenchRecord>(file)
+    let there = Set(
+      try JSONLines.read(BenchRecord.self, from: file, allowingTornTail: true).map {
+        BenchKey(
+          structure: $0.structure, shape: "\($0.outputs)x\($0.inputs)", pass: $0.pass, tokens: $0.tokens,
+          density: $0.density)
+      })
+    let progress = ProgressLine("bench", total: cells.count, quiet: quiet)
+    for (index, cell) in cells.enumerated() {
+      let member = cell.member
+      let passes = DenseProduct.allCases.filter { pass in
+        !there.contains(
+          BenchKey(
+            structure: member.label, shape: "\(member.shape)", pass: pass.rawValue, tokens: cell.tokens,
+            density: member.density))
+      }
+      progress.show(index, "\(member.label) \(member.shape)")
+      guard !passes.isEmpty else { continue }
+      try bench.run(member, requestedDensity: cell.requestedDensity, tokens: cell.tokens, passes: passes) {
+        try writer.append($0)
+        try Interruption.check()
+      }
+    }
+    progress.end()
+  }
+
+  func train(quiet: Bool, makeDevice: () throws -> any Device) throws {
+    let progress = ProgressLine("training", total: plans.count * record.steps, quiet: quiet)
+    for (index, (directory, plan)) in plans.enumerated() {
+      try Interruption.check()
+      // A device of its own for every run: its memory goes when the run is done, so that peaks can be compared.
+      let trainer = try Trainer(
+        plan.record, plan: plan.model, corpus: corpus,
+        folder: folder.appendingPathComponent("runs").appendingPathComponent(directory), on: try makeDevice())
+      let outcome = try trainer.run(interrupted: { Interruption.isAsked }) { metric in
+        if let loss = metric.loss {
+          progress.show(index * record.steps + metric.step, "\(directory): loss \(Numeral.fixed(loss, 3))")
+        }
+      }
+      if outcome == .interrupted {
+        progress.end()
+        throw Interruption()
+      }
+    }
+    progress.end()
+  }
+}

@@ -1,0 +1,83 @@
+import ArgumentParser
+import Arrays
+import Foundation
+import Measuring
+import Records
+import Reporting
+import Structures
+import Training
+
+struct SurveyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "survey",
+    abstract: "The main job: benchmarks structures, trains a Mistral with each, and writes a report with verdicts.",
+    discussion: """
+      Example: filigree survey --preset quick --data novels/ --out survey
+
+      Interrupted by Ctrl-C or killed, the same command continues where it was.
+      """)
+
+  @OptionGroup var global: GlobalOptions
+  @Option(help: "quick (minutes), standard (hours) or full (days on a CPU).") var preset = "quick"
+  @Option(parsing: .upToNextOption, help: "Text files or directories; by default a generated text of known entropy.")
+  var data: [String] = []
+  @Option(parsing: .upToNextOption, help: "Text to validate on; by default the end of --data.")
+  var validation: [String] = []
+  @Option(help: "Globs over labels; dense is always among them.") var structures: String?
+  @Option(help: "Densities to train at, and to time at beside the preset's.") var densities: String?
+  @Option(help: "Outputs x inputs to time, beside the shapes of the model.") var shapes: String?
+  @Option(help: "Tokens in a timed call, beside those of a training step.") var tokens: String?
+  @Option(help: "A training preset.") var model: String?
+  @Option(help: "Optimiser steps of each run.") var steps: Int?
+  @Option(help: "Seeds of each run.") var seeds: Int?
+  @Option(help: "The survey directory.") var out = "survey"
+
+  func run() throws {
+    var preset = try SurveyPreset.named(preset)
+    if let shapes { preset.shapes = try ListOption.shapes(shapes) }
+    if let tokens { preset.tokens = try ListOption.counts(tokens, "--tokens") }
+    let training = try Preset.named(model ?? preset.model)
+    let steps = steps ?? preset.steps
+    guard (1...1 << 30).contains(steps) else { throw Refusal.badInput("--steps \(steps) is not from 1 to 1073741824") }
+    let seeds = seeds ?? preset.seeds
+    guard (1...100).contains(seeds) else { throw Refusal.badInput("--seeds \(seeds) is not from 1 to 100") }
+    guard UInt64(max(seeds, preset.denseSeeds)) <= UInt64.max - global.seed else {
+      throw Refusal.badInput(
+        "the seed \(global.seed) has too few after it for the survey's runs; give a smaller --seed")
+    }
+    let patterns = structures.map(ListOption.items) ?? preset.structures
+    guard !patterns.isEmpty else { throw Refusal.badInput("--structures is empty; 'filigree list' shows the labels") }
+    let densities = try densities.map(ListOption.densities) ?? preset.trainingDensities
+    let folder = try PathOption.url(out, "--out")
+    try PathOption.requireData(data, validation: validation)
+    let corpus =
+      data.isEmpty
+      ? try Corpus.generated(seed: global.seed, sequence: training.sequence)
+      : try Corpus.files(data: data, validation: validation, sequence: training.sequence)
+    let device = try global.makeDevice()
+    let libraries = DenseLibrary.found()
+    if libraries.isEmpty { global.remark("no OpenBLAS, BLIS or MKL found: the own dense product is the baseline") }
+    var bench = try Bench(device: device, libraries: libraries)
+    bench.seed = global.seed
+    bench.budget = preset.benchBudget
+    let survey = try Survey(
+      preset: preset, training: training, steps: steps, seeds: seeds, patterns: patterns, densities: densities,
+      corpus: corpus, data: data, validation: validation, seed: global.seed, bench: bench,
+      folder: folder)
+    Interruption.listen()
+    let start = Clock.seconds()
+    do {
+      let claim = try survey.open()
+      defer { withExtendedLifetime(claim) {} }
+      try survey.runBench(quiet: global.quiet)
+      try survey.train(quiet: global.quiet, makeDevice: global.makeDevice)
+    } catch is Interruption {
+      global.remark("interrupted; the state is in \(out): the same command continues")
+      throw Interruption()
+    }
+    let page = try ReportCommand.write(folder, global)
+    global.remark("survey done in \(ProgressLine.clock(Clock.seconds() - start))")
+    guard global.json else { return Output.line("report: \(page.path)") }
+    Output.write(try RecordJSON.indented(SurveyReport(reading: folder).summary, for: out) + [10])
+  }
+}

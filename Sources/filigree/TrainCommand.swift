@@ -1,0 +1,147 @@
+import ArgumentParser
+import Arrays
+import Devices
+import Foundation
+import Measuring
+import Model
+import Records
+import Structures
+import Training
+
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Trains one Mistral whose MLP matrices have the structure you name.",
+    discussion: """
+      Example: filigree train --preset mistral-tiny --structure bsr-32 --density 0.25 --data book.txt --out runs/bsr
+
+      Interrupted by Ctrl-C or killed, the same command with --resume continues; the losses are bit for bit the same.
+      """)
+
+  @OptionGroup var global: GlobalOptions
+  @Option(help: "One of the presets; every option below overrides it.") var preset = "mistral-tiny"
+  @Option(help: "Label of the structure of gate, up and down.") var structure = "dense"
+  @Option(help: "Stored weights / all weights, where the label leaves it open.") var density: Double?
+  @Option(help: "1 - density, for those who think that way.") var sparsity: Double?
+  @Option(parsing: .upToNextOption, help: "Text files or directories; by default a generated text.")
+  var data: [String] = []
+  @Option(parsing: .upToNextOption, help: "Text to validate on; by default the end of --data.")
+  var validation: [String] = []
+  @Option(help: "bytes.") var tokenizer = "bytes"
+  @Option(help: "Optimiser steps.") var steps: Int?
+  @Option(help: "Sequences in a step.") var batch: Int?
+  @Option(help: "Tokens in a sequence.") var sequence: Int?
+  @Option(help: "Peak of the schedule, for a dense matrix.") var learningRate: Double?
+  @Option(help: "Steps between evaluations.") var evaluateEvery: Int?
+  @Option(help: "Steps between checkpoints.") var checkpointEvery: Int?
+  @Option(help: "Checkpoints kept.") var keep: Int?
+  @Option(help: "The run directory.") var out: String?
+  @Flag(help: "Continue the run in --out.") var resume = false
+  @Flag(help: "Print parameters, operations and memory, and run nothing.") var dryRun = false
+  @OptionGroup var model: ArchitectureOptions
+
+  func run() throws {
+    let chosen = try Preset.named(preset)
+    guard tokenizer == "bytes" else {
+      throw Refusal.badInput("there is no tokenizer '\(tokenizer)'; this version has 'bytes'")
+    }
+    let density = try ListOption.density(density, sparsity: sparsity)
+    let length = sequence ?? chosen.sequence
+    guard (1...1 << 20).contains(length) else {
+      throw Refusal.badInput("--sequence \(length) is not from 1 to 1048576")
+    }
+    try PathOption.requireData(data, validation: validation)
+    let corpus =
+      data.isEmpty
+      ? try Corpus.generated(seed: global.seed, sequence: length)
+      : try Corpus.files(data: data, validation: validation, sequence: length)
+    var configuration = chosen.configuration(
+      structure: structure, density: density, corpus: corpus, data: data, validation: validation,
+      tokenizer: ByteTokenizer(), steps: steps)
+    try apply(to: &configuration)
+    guard configuration.architecture.vocabularySize >= 256 else {
+      throw Refusal.badInput(
+        "--vocabulary \(configuration.architecture.vocabularySize) is below the 256 that bytes need")
+    }
+    let device = try global.makeDevice()
+    let machine = MachineRecord(device: device, libraries: [], limits: try device.measureLimits())
+    let plan = try RunPlan(
+      configuration, seed: global.seed, argv: CommandLine.arguments, machine: machine, versions: Filigree.versions)
+    if dryRun { return try PlanPrinter(json: global.json).show(plan) }
+    guard let out else {
+      throw Refusal.badInput("--out is missing; name the directory that the run shall be written to")
+    }
+    let folder = try PathOption.url(out, "--out")
+    guard resume || !RunFolder(folder).exists else {
+      throw Refusal.badInput("\(out) holds a run already; add --resume to continue it, or choose another --out")
+    }
+    Interruption.listen()
+    let trainer = try Trainer(plan.record, plan: plan.model, corpus: corpus, folder: folder, on: device)
+    let progress = ProgressLine("train \(plan.record.structure)", total: configuration.steps, quiet: global.quiet)
+    let outcome = try trainer.run(interrupted: { Interruption.isAsked }) { metric in
+      if let loss = metric.loss {
+        progress.show(
+          metric.step, "loss \(Numeral.fixed(loss, 4)), \(Numeral.fixed(metric.tokensPerSecond ?? 0, 0)) tokens/s")
+      }
+      if global.json { Output.write(try RecordJSON.line(metric, for: "standard output") + [10]) }
+    }
+    progress.end()
+    if outcome == .interrupted {
+      global.remark("interrupted; the state is in \(out): the same command with --resume continues")
+      throw Interruption()
+    }
+    guard !global.json else { return }
+    let metrics = try JSONLines.read(MetricRecord.self, from: RunFolder(folder).metrics)
+    let last = metrics.last { $0.validationLoss != nil }?.validationLoss ?? .nan
+    Output.line("\(plan.record.structure): validation loss \(Numeral.fixed(last, 4)) nats per token, in \(out)")
+  }
+
+  private func apply(to c: inout TrainingConfiguration) throws {
+    model.apply(to: &c.architecture)
+    if let batch { c.batch = batch }
+    if let sequence { c.sequence = sequence }
+    if let learningRate { c.learningRate = learningRate }
+    if let evaluateEvery { c.evaluateEvery = evaluateEvery }
+    if let checkpointEvery { c.checkpointEvery = checkpointEvery }
+    if let keep { c.keepCheckpoints = keep }
+    guard (1...1 << 30).contains(c.steps) else {
+      throw Refusal.badInput("--steps \(c.steps) is not from 1 to 1073741824")
+    }
+    guard (1...1 << 20).contains(c.batch) else { throw Refusal.badInput("--batch \(c.batch) is not from 1 to 1048576") }
+    c.evaluationSequences = max(c.evaluationSequences, c.batch)
+  }
+}
+
+/// Every number of the model has a flag.
+struct ArchitectureOptions: ParsableArguments {
+  @Option var hiddenSize: Int?
+  @Option var intermediateSize: Int?
+  @Option var layers: Int?
+  @Option var heads: Int?
+  @Option var keyValueHeads: Int?
+  @Option var headDimension: Int?
+  @Option(help: "Rows of the embedding and of the output layer.") var vocabulary: Int?
+  @Option var normEpsilon: Double?
+  @Option var ropeTheta: Double?
+  @Option(help: "Tokens that a query sees, itself included; 0 for all before it.") var slidingWindow: Int?
+  @Option var initializerRange: Double?
+  @Flag(help: "The output layer is the embedding.") var tiedEmbeddings = false
+
+  func apply(to a: inout Architecture) {
+    if let hiddenSize { a.hiddenSize = hiddenSize }
+    if let intermediateSize { a.intermediateSize = intermediateSize }
+    if let layers { a.layers = layers }
+    if let heads {
+      a.heads = heads
+      if keyValueHeads == nil { a.keyValueHeads = heads }
+    }
+    if let keyValueHeads { a.keyValueHeads = keyValueHeads }
+    if let headDimension { a.headDimension = headDimension }
+    if let vocabulary { a.vocabularySize = vocabulary }
+    if let normEpsilon { a.normEpsilon = normEpsilon }
+    if let ropeTheta { a.ropeTheta = ropeTheta }
+    if let slidingWindow { a.slidingWindow = slidingWindow == 0 ? nil : slidingWindow }
+    if let initializerRange { a.initializerRange = initializerRange }
+    if tiedEmbeddings { a.tiedEmbeddings = true }
+  }
+}

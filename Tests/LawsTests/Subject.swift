@@ -1,0 +1,143 @@
+import Arrays
+import Devices
+import Testing
+
+@testable import Structures
+
+/// One member of one family with values, in a form that prints its label when a law fails.
+struct Subject: CustomTestStringConvertible, Sendable {
+  let structure: any Structure
+  let values: [Float]
+  let isa: String
+
+  var testDescription: String { "\(structure.label) \(structure.shape) d=\(structure.density) \(isa)" }
+
+  /// Sums of a forward or backward product pass through at most this many rounded operations: the products of every
+  /// factor, one rounding for each term, and the accumulation.
+  var depth: Int { structure.shape.inputs + structure.shape.outputs + structure.savedFeatures + 4 }
+
+  /// The matrix of absolute values. Every entry of W is a sum of products of values, so this bounds all partial sums.
+  var absolute: [Double] { structure.materialize(values.map(abs)) }
+
+  /// Odd, small and large, wide and tall, so that tiles have remainders and blocks exist for most families.
+  static let shapes = [
+    Shape(outputs: 96, inputs: 64), Shape(outputs: 64, inputs: 96), Shape(outputs: 15, inputs: 21),
+    Shape(outputs: 272, inputs: 48), Shape(outputs: 48, inputs: 272), Shape(outputs: 1, inputs: 7),
+  ]
+  static let densities = [1, 0.5, 0.25, 0.1]
+
+  /// Every member of every family, at each shape and density, once for each instruction set of this machine.
+  static let all: [Subject] = CPUDevice.available.flatMap { isa in
+    members.map { Subject(structure: $0, values: Subject.values(of: $0, seed: 7), isa: isa) }
+  }
+
+  static let members: [any Structure] = {
+    var seen = Set<String>()
+    var members: [any Structure] = []
+    for type in Catalog.all {
+      for shape in shapes {
+        for density in densities {
+          for member in type.members(of: shape, density: density, seed: 3)
+          where seen.insert("\(member.label) \(shape) \(member.count)").inserted {
+            members.append(member)
+          }
+        }
+      }
+    }
+    // Rectangular blocks and pinned parameters that no density picks.
+    let pinned = [("bsr-16x1", 0.3), ("bsr-1x16", 0.3), ("bsr-5x7", 0.7), ("lowrank-3", 1), ("monarch-3", 1)]
+    for (label, density) in pinned {
+      for shape in shapes {
+        guard let member = try? Catalog.member(label, of: shape, density: density, seed: 3) else { continue }
+        if seen.insert("\(member.label) \(shape) \(member.count)").inserted { members.append(member) }
+      }
+    }
+    return members
+  }()
+
+  static func values(of structure: any Structure, seed: UInt64) -> [Float] {
+    var generator = SeededGenerator(seed: seed, structure.label)
+    return (0..<structure.count).map { _ in Float(generator.normal()) }
+  }
+
+  func device(threads: Int = 2) throws -> CPUDevice { try CPUDevice(threads: threads, isa: isa) }
+}
+
+/// Numbers drawn for a test.
+func normals(_ count: Int, seed: UInt64) -> [Float] {
+  var generator = SeededGenerator(seed: seed)
+  return (0..<count).map { _ in Float(generator.normal()) }
+}
+
+/// y [T, rows] = x [T, columns] matrix', in Double: the oracle's only product.
+func product(_ x: [Double], _ matrix: [Double], rows: Int, columns: Int) -> [Double] {
+  let tokens = columns == 0 ? 0 : x.count / columns
+  var y = [Double](repeating: 0, count: tokens * rows)
+  for t in 0..<tokens {
+    for r in 0..<rows {
+      var sum = 0.0
+      for c in 0..<columns { sum += matrix[r * columns + c] * x[t * columns + c] }
+      y[t * rows + r] = sum
+    }
+  }
+  return y
+}
+
+func transposed(_ matrix: [Double], rows: Int, columns: Int) -> [Double] {
+  var result = matrix
+  for r in 0..<rows { for c in 0..<columns { result[c * rows + r] = matrix[r * columns + c] } }
+  return result
+}
+
+func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+
+extension [Float] {
+  var doubles: [Double] { map(Double.init) }
+}
+
+/// A structure's products on row-major arrays.
+struct Products {
+  let subject: Subject
+  let device: CPUDevice
+  var structure: any Structure { subject.structure }
+  var shape: Shape { structure.shape }
+
+  init(_ subject: Subject, threads: Int = 2) throws {
+    self.subject = subject
+    device = try subject.device(threads: threads)
+  }
+
+  struct Result: Equatable {
+    var y: [Float]
+    var dx: [Float]
+    var dvalues: [Float]
+  }
+
+  /// Forward and backward, the backward `repeats` times into the same gradients.
+  /// With `addingTo`, y and dx start there and are added to.
+  func run(
+    x: [Float], dy: [Float], values: [Float]? = nil, repeats: Int = 1, addingTo start: Result? = nil
+  ) throws -> Result {
+    let tokens = x.count / shape.inputs
+    let structure = structure, device = device
+    let v = try device.makeVector(values ?? subject.values)
+    let dvalues = try device.makeVector(count: structure.count)
+    let xs = try device.makeActivations(x, tokens: tokens, features: shape.inputs)
+    let dys = try device.makeActivations(dy, tokens: tokens, features: shape.outputs)
+    let y =
+      try start.map { try device.makeActivations($0.y, tokens: tokens, features: shape.outputs) }
+      ?? device.makeActivations(tokens: tokens, features: shape.outputs)
+    let dx =
+      try start.map { try device.makeActivations($0.dx, tokens: tokens, features: shape.inputs) }
+      ?? device.makeActivations(tokens: tokens, features: shape.inputs)
+    let saved =
+      structure.savedFeatures == 0
+      ? nil : try device.makeActivations(tokens: tokens, features: structure.savedFeatures)
+    try structure.forward(xs, values: v, saved: saved, into: y, accumulate: start != nil, on: device)
+    for _ in 0..<repeats {
+      try structure.backward(
+        dys, x: xs, values: v, saved: saved, dx: dx, accumulate: start != nil, dvalues: dvalues, on: device)
+    }
+    return Result(y: try device.rows(y), dx: try device.rows(dx), dvalues: try device.numbers(dvalues))
+  }
+}

@@ -1,0 +1,34 @@
+import Arrays
+import Testing
+import Training
+
+@Suite("Byte tokenizer")
+struct ByteTokenizerTests {
+  private let tokenizer: any Tokenizer = ByteTokenizer()
+
+  @Test("decode undoes encode for every byte, and a token is its byte's value")
+  func roundTrip() throws {
+    let bytes = (0...255).map { UInt8($0) }
+    #expect(tokenizer.encode(bytes) == Array(0...255))
+    #expect(try tokenizer.decode(tokenizer.encode(bytes)) == bytes)
+    #expect(tokenizer.name == "bytes" && tokenizer.vocabularySize == 256)
+  }
+
+  @Test("a token that is no byte is refused with its value and position", arguments: [-1, 256, 31999, Int32.min])
+  func refusesOutOfRange(token: Int32) {
+    let error = #expect(throws: Refusal.self) { try tokenizer.decode([7, 8, token]) }
+    #expect(error?.kind == .badInput)
+    #expect(error?.sentence.contains("Token \(token) at position 2 ") == true)
+  }
+}
+
+@Suite("Token stream")
+struct TokenStreamTests {
+  @Test("targets are the inputs one token later, window by window")
+  func targetsFollowInputs() {
+    let stream = TokenStream((0..<50).map { UInt8($0 * 5) })
+    let (inputs, targets) = stream.windows(at: [0, 17, 45], sequence: 4)
+    #expect(inputs == [0, 5, 10, 15, 85, 90, 95, 100, 225, 230, 235, 240])
+    #expect(targets == [5, 10, 15, 20, 90, 95, 100, 105, 230, 235, 240, 245])
+  }
+}

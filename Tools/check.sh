@@ -1,0 +1,58 @@
+#!/bin/sh
+# The checks beside the tests: format, kernels of every instruction set, lengths of files, the README's table, the shell
+# scripts where shellcheck is installed.
+#
+# `check.sh cheap` is what the tests do not see and what needs neither the program nor shellcheck: the first three.
+set -eu
+cd "$(dirname "$0")/.."
+# shellcheck source=Tools/toolchain.sh
+. Tools/toolchain.sh
+find_toolchain
+
+# Every check runs, whatever the others say.
+failed=0
+wrong() {
+  say "$*"
+  failed=1
+}
+
+echo 'check: format'
+swift format lint --strict --recursive --parallel --configuration .swift-format Package.swift Sources Tests ||
+  wrong 'the lines above are not formatted; make format corrects most'
+
+# kernels.inc is compiled once for each instruction set, for machines that have it and machines that do not. Only headers
+# of the compiler itself are included, so the other architecture needs no C library.
+echo 'check: kernels'
+flags='-std=c11 -O2 -Wall -Wextra -Werror -ffreestanding -ISources/CKernels/include -c -o /dev/null'
+compile() { # triple, file
+  # shellcheck disable=SC2086 # a list of words
+  "$toolchain/clang" --target="$1" $flags "Sources/CKernels/$2" || wrong "Sources/CKernels/$2 does not compile for $1"
+}
+for triple in x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu; do
+  for file in scalar.c avx2.c avx512.c neon.c; do compile "$triple" "$file"; done
+done
+# The only file that asks the operating system; it needs this machine's headers.
+"$toolchain/clang" -std=c11 -Wall -Wextra -Werror -ISources/CKernels/include -c -o /dev/null Sources/CKernels/dispatch.c ||
+  wrong 'Sources/CKernels/dispatch.c does not compile'
+
+echo 'check: lengths'
+long=$(find Sources Tests -name '*.swift' -exec awk 'END { if (NR > 400) print FILENAME ": " NR " lines" }' {} \;)
+[ -z "$long" ] || wrong "no Swift file may be longer than 400 lines: $long"
+
+if [ "${1-}" != cheap ]; then
+  echo 'check: README'
+  program=.build/release/filigree
+  begin='<!-- structures:begin -->'
+  end='<!-- structures:end -->'
+  if ! table=$("$program" list --markdown); then
+    wrong "$program list --markdown does not run; run make build first"
+  elif [ "$(sed -n "/^$begin\$/,/^$end\$/{//!p;}" README.md | sed '/^$/d')" != "$table" ]; then
+    wrong "README.md has between '$begin' and '$end' another table than '$program list --markdown' prints; put that there"
+  fi
+
+  if command -v shellcheck >/dev/null; then
+    echo 'check: shell scripts'
+    shellcheck -x Tools/*.sh .ci/run || wrong 'the shell scripts have the faults above'
+  fi
+fi
+exit "$failed"
