@@ -26,12 +26,17 @@ public protocol Device: AnyObject, Sendable {
   func makeActivations(tokens: Int, features: Int) throws -> Activations
   /// Lends a matrix for the duration of `body`; its contents are undefined, its padding lanes zero.
   func withScratch<Result>(tokens: Int, features: Int, _ body: (Activations) throws -> Result) throws -> Result
+  /// Lends a vector for the duration of `body`; its contents are undefined.
+  func withScratch<Result>(count: Int, _ body: (Vector) throws -> Result) throws -> Result
   func write(_ numbers: UnsafeBufferPointer<Float>, to vector: Vector) throws
   func read(_ vector: Vector, into numbers: UnsafeMutableBufferPointer<Float>) throws
   /// From and to row-major [T, features].
   func upload(_ rows: UnsafeBufferPointer<Float>, to activations: Activations) throws
   func download(_ activations: Activations, into rows: UnsafeMutableBufferPointer<Float>) throws
   func clear(_ vector: Vector) throws
+  /// Numbers that never change, such as a transform's matrix: made when `name` is asked for first, kept with the device,
+  /// to be read only. One name always stands for the same numbers.
+  func constant(_ name: String, _ make: () -> [Float]) throws -> Vector
   /// Everything asked for so far is done when this returns; times are taken between two of these.
   func synchronize() throws
 
@@ -52,6 +57,11 @@ public protocol Device: AnyObject, Sendable {
   func multiplyTransposed(
     _ pattern: CompressedRows, _ values: Vector, _ dy: Activations, into dx: Activations, accumulate: Bool) throws
   func accumulateGradient(_ pattern: CompressedRows, dy: Activations, x: Activations, into dvalues: Vector) throws
+
+  /// expanded = E values, for weights that are tied or masked.
+  func expand(_ expansion: Expansion, _ values: Vector, into expanded: Vector) throws
+  /// dvalues += E' dexpanded
+  func accumulateExpansionGradient(_ expansion: Expansion, _ dexpanded: Vector, into dvalues: Vector) throws
 
   // MARK: The model's own
 
@@ -85,9 +95,11 @@ public protocol Device: AnyObject, Sendable {
   func crossEntropy(
     _ logits: Activations, targets: [Int32], scale: Float, losses: UnsafeMutableBufferPointer<Float>?
   ) throws -> Double
-  /// y += a
-  func add(_ a: Activations, to y: Activations) throws
+  /// y += scale a
+  func add(_ a: Activations, scale: Float, to y: Activations) throws
   func copy(_ a: Activations, to y: Activations) throws
+  /// The features `range` of a become the features `feature` ..< `feature` + range.count of y; y's others stay.
+  func copyFeatures(_ a: Activations, _ range: Range<Int>, to y: Activations, at feature: Int) throws
   /// Rows `range` of a, as rows 0 ..< range.count of y; `range` starts at a multiple of the granularity.
   func copyTokens(_ a: Activations, from start: Int, to y: Activations) throws
   /// y's rows start ..< start + a.tokens become a's.
@@ -153,6 +165,9 @@ public struct AdamWStep: Sendable {
 }
 
 extension Device {
+  /// y += a
+  public func add(_ a: Activations, to y: Activations) throws { try add(a, scale: 1, to: y) }
+
   public func makeVector(_ numbers: [Float]) throws -> Vector {
     let vector = try makeVector(count: numbers.count)
     try numbers.withUnsafeBufferPointer { try write($0, to: vector) }

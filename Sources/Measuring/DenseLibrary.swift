@@ -11,19 +11,22 @@ package final class DenseLibrary: Sendable {
   package let version: String
   /// The file, symbolic links followed, so that the flavour shows.
   package let path: String
+  /// Which of its kernels the library runs, "SkylakeX"; nil when it does not say.
+  package let kernels: String?
 
   private let symbols: DenseSymbols
 
   /// "openblas", "blis" or "mkl".
   package var name: String { family.rawValue }
 
-  /// "openblas 0.3.21".
-  package var description: String { "\(name) \(version)" }
+  /// "openblas 0.3.21 (SkylakeX)", "blis 0.9.0".
+  package var description: String { "\(name) \(version)" + (kernels.map { " (\($0))" } ?? "") }
 
-  init(family: DenseFamily, version: String, path: String, symbols: DenseSymbols) {
+  init(family: DenseFamily, version: String, path: String, kernels: String?, symbols: DenseSymbols) {
     self.family = family
     self.version = version
     self.path = path
+    self.kernels = kernels
     self.symbols = symbols
   }
 

@@ -15,15 +15,17 @@ struct DenseSearch: Sendable {
     for path in family.candidates(environment: environment) {
       let isBareName = !path.contains("/")
       guard isBareName || access(path, R_OK) == 0 else { continue }
-      guard let opened = OpenedLibrary(path) else {
+      guard var opened = OpenedLibrary(path) else {
         // A bare name that the loader cannot find is the usual absence.
         if !isBareName { rejected.append(OpenedLibrary.reason()) }
         continue
       }
+      if family == .openblas { opened = KernelChoice.widened(opened, environment) }
       do {
         let symbols = try DenseSymbols(family, library: opened)
         found = DenseLibrary(
-          family: family, version: DenseFamily.version(in: symbols.banner), path: symbols.path, symbols: symbols)
+          family: family, version: DenseFamily.version(in: symbols.banner), path: symbols.path,
+          kernels: opened.call("openblas_get_corename"), symbols: symbols)
         break
       } catch {
         rejected.append("\(path) \(error.reason)")

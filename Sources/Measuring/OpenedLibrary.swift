@@ -1,6 +1,6 @@
 import Glibc
 
-/// A dynamic library, opened for good.
+/// A dynamic library, opened for good unless ``close()`` is called before anybody has used it.
 struct OpenedLibrary: @unchecked Sendable {
   let path: String
   private let handle: UnsafeMutableRawPointer
@@ -23,6 +23,9 @@ struct OpenedLibrary: @unchecked Sendable {
   static func reason() -> String {
     dlerror().map { SystemFile.printable(String(cString: $0)) } ?? "it cannot be opened"
   }
+
+  /// No symbol of it may be in use.
+  func close() { dlclose(handle) }
 
   func symbol(_ name: String) -> UnsafeMutableRawPointer? { dlsym(handle, name) }
 

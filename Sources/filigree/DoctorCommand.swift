@@ -23,7 +23,9 @@ struct DoctorCommand: ParsableCommand {
   }
 
   private struct Library: Encodable {
-    let name: String, version: String, path: String
+    let name: String, version: String
+    let kernels: String?
+    let path: String
   }
 
   private struct DeviceDiagnosis: Encodable {
@@ -47,7 +49,7 @@ struct DoctorCommand: ParsableCommand {
     let diagnosis = Diagnosis(
       machine: machine, cores: host.coresDescription, memory: host.memoryDescription,
       instructionSets: CPUDevice.available,
-      denseLibraries: libraries.map { Library(name: $0.name, version: $0.version, path: $0.path) },
+      denseLibraries: libraries.map { Library(name: $0.name, version: $0.version, kernels: $0.kernels, path: $0.path) },
       missingLibraries: DenseFamily.allCases.map(\.rawValue).filter { !found.contains($0) },
       gnuplot: FigureTool.found() != nil,
       devices: [
@@ -70,7 +72,8 @@ struct DoctorCommand: ParsableCommand {
         + "\(machine.threads) threads")
     Output.line("bandwidth        \(Numeral.fixed(machine.bytesPerSecond / 1e9, 1)) GB/s read from memory, measured")
     for library in d.denseLibraries {
-      Output.line("dense library    \(library.name) \(library.version) (\(library.path))")
+      let kernels = library.kernels.map { ", \($0) kernels" } ?? ""
+      Output.line("dense library    \(library.name) \(library.version)\(kernels) (\(library.path))")
     }
     if d.denseLibraries.isEmpty { Output.line("dense library    none: the own dense product is the baseline") }
     if !d.missingLibraries.isEmpty { Output.line("not found        \(d.missingLibraries.joined(separator: ", "))") }

@@ -1,4 +1,5 @@
 import Arrays
+import Devices
 import Glibc
 import Testing
 
@@ -177,13 +178,28 @@ struct DenseLibraryTests {
     #expect(Set(libraries.map(\.name)).count == libraries.count)
     for library in libraries {
       #expect(library.version.first?.isNumber == true, "\(library.version)")
-      #expect(library.description == library.name + " " + library.version)
+      #expect(library.description.hasPrefix(library.name + " " + library.version))
+      // Kernels of the SSE age on a processor that has more would make every speed-up a lie.
+      if let kernels = library.kernels {
+        #expect(KernelChoice.better(than: kernels, instructionSets: CPUDevice.available) == nil, "\(kernels)")
+      }
       #expect(SystemFile.text(library.path, limit: 4)?.dropFirst() == "ELF")
       let twice = try DenseLibrary.named([library.name, library.name])
       #expect(twice.map(\.path) == [library.path])
     }
     let reversed = try DenseLibrary.named(libraries.map(\.name).reversed())
     #expect(reversed.map(\.name) == libraries.map(\.name).reversed())
+  }
+
+  @Test(
+    "kernels are chosen anew only where a library chose some without the processor's AVX2 or AVX-512",
+    arguments: [
+      ("Prescott", ["avx512", "avx2", "scalar"], "SkylakeX"), ("Nehalem", ["avx2", "scalar"], "Haswell"),
+      ("Prescott", ["scalar"], nil), ("Haswell", ["avx512", "avx2"], nil), ("Zen", ["avx2"], nil),
+      ("Cooperlake", ["avx512"], nil), ("NEOVERSEN1", ["neon"], nil),
+    ] as [(String, [String], String?)])
+  func kernelChoice(core: String, instructionSets: [String], better: String?) {
+    #expect(KernelChoice.better(than: core, instructionSets: instructionSets) == better)
   }
 
   @Test("no two libraries found share their product's code", .enabled(if: hasLibrary, absence))

@@ -16,6 +16,7 @@ public final class CPUDevice: Device, @unchecked Sendable {
   let pool: ThreadPool
   private let flopCount = Atomic<Int>(0)
   private let spare = Mutex<[Int: [Buffer]]>([:])
+  let constants = Mutex<[String: Vector]>([:])
 
   /// Instruction sets, best first; the first that the machine has is the default.
   public static let instructionSets = ["avx512", "avx2", "neon", "scalar"]
@@ -104,6 +105,10 @@ public final class CPUDevice: Device, @unchecked Sendable {
       clearPadding(of: activations)
       return try body(activations)
     }
+  }
+
+  public func withScratch<Result>(count: Int, _ body: (Vector) throws -> Result) throws -> Result {
+    try withBuffer(byteCount: max(64, count * 4)) { try body(Vector(buffer: $0, offset: 0, count: count)) }
   }
 
   /// Lends `byteCount` bytes from the spare buffers of that size.

@@ -118,14 +118,22 @@ extension CPUDevice {
     }
   }
 
-  public func add(_ a: Activations, to y: Activations) {
+  public func add(_ a: Activations, scale: Float, to y: Activations) {
     precondition(a.features == y.features && a.tokens == y.tokens)
-    pool.run(y.panels) { self.kernels.add(y.features * 16, a.panel($0), y.panel($0)) }
+    pool.run(y.panels) { self.kernels.add(y.features * 16, scale, a.panel($0), y.panel($0)) }
   }
 
   public func copy(_ a: Activations, to y: Activations) {
     precondition(a.features == y.features && a.tokens == y.tokens)
     pool.run(y.panels) { _ = memcpy(y.panel($0), a.panel($0), y.features * 64) }
+  }
+
+  public func copyFeatures(_ a: Activations, _ range: Range<Int>, to y: Activations, at feature: Int) {
+    precondition(a.tokens == y.tokens && range.lowerBound >= 0 && range.upperBound <= a.features)
+    precondition(feature >= 0 && feature + range.count <= y.features)
+    pool.run(y.panels) {
+      _ = memcpy(y.panel($0) + feature * 16, a.panel($0) + range.lowerBound * 16, range.count * 64)
+    }
   }
 
   public func copyTokens(_ a: Activations, from start: Int, to y: Activations) {
