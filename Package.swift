@@ -27,7 +27,7 @@ let package = Package(
     .target(name: "Reporting", dependencies: ["Arrays", "Records"]),
     .target(
       name: "Filigree",
-      dependencies: ["Arrays", "Devices", "Structures", "Model"]),
+      dependencies: ["Arrays", "Devices", "Structures", "Model", "Measuring", "Records", "Training"]),
     .executableTarget(
       name: "FiligreeCommand",
       dependencies: [
@@ -36,7 +36,8 @@ let package = Package(
       ],
       path: "Sources/filigree"),
     .executableTarget(name: "OneLayer", dependencies: ["Filigree"], path: "Examples/OneLayer"),
-    .testTarget(name: "FiligreeTests", dependencies: ["Filigree", "OneLayer"]),
+    .executableTarget(name: "YourStructure", dependencies: ["Filigree"], path: "Examples/YourStructure"),
+    .testTarget(name: "FiligreeTests", dependencies: ["Filigree", "OneLayer", "YourStructure"]),
     .testTarget(name: "LawsTests", dependencies: ["Arrays", "Devices", "Structures"]),
     .testTarget(
       name: "ModelTests",

@@ -17,10 +17,11 @@ public struct MistralPlan: Sendable {
   /// - Parameters:
   ///   - structure: label or family for gate, up and down of every layer.
   ///   - density: for labels that leave it open.
+  ///   - masks: shared by default: drawn apart, masks of large blocks remove most hidden units in silence.
   ///   - seed: decides patterns and first values, tensor by tensor.
-  ///
-  /// Gate and up of a layer share one pattern: drawn apart, masks of large blocks remove most hidden units in silence.
-  public init(_ architecture: Architecture, structure: String, density: Double, seed: UInt64) throws {
+  public init(
+    _ architecture: Architecture, structure: String, density: Double, masks: GatedMLP.Masks = .shared, seed: UInt64
+  ) throws {
     try MistralPlan.check(architecture)
     self.architecture = architecture
     let a = architecture
@@ -42,11 +43,15 @@ public struct MistralPlan: Sendable {
       window: a.slidingWindow ?? Int(Int32.max / 2))
     layers = try (0..<a.layers).map { index in
       let name = "model.layers.\(index)"
-      func mlp(_ part: String, _ pattern: String, _ outputs: Int, _ inputs: Int) throws -> Linear {
-        var generator = SeededGenerator(seed: seed, "\(name) \(pattern)")
-        let member = try Catalog.member(
-          structure, of: Shape(outputs: outputs, inputs: inputs), density: density, seed: generator.next())
-        return plan.linear("\(name).mlp.\(part)_proj", member, gain: gain(inputs: inputs), seed: seed)
+      func patternSeed(_ part: String) -> UInt64 {
+        var generator = SeededGenerator(seed: seed, "\(name) \(part)")
+        return generator.next()
+      }
+      let members = try GatedMLP(
+        structure, features: hidden, width: a.intermediateSize, density: density, masks: masks,
+        seeds: (patternSeed("gate and up"), patternSeed("up"), patternSeed("down")))
+      func mlp(_ part: String, _ member: any Structure) -> Linear {
+        plan.linear("\(name).mlp.\(part)_proj", member, gain: gain(inputs: member.shape.inputs), seed: seed)
       }
       let attention = SelfAttention(
         query: dense("\(name).self_attn.q_proj", queries, hidden), key: dense("\(name).self_attn.k_proj", keys, hidden),
@@ -56,9 +61,7 @@ public struct MistralPlan: Sendable {
         attentionNorm: norm("\(name).input_layernorm"), attention: attention,
         mlpNorm: norm("\(name).post_attention_layernorm"),
         mlp: SwiGLUMLP(
-          gate: try mlp("gate", "gate and up", a.intermediateSize, hidden),
-          up: try mlp("up", "gate and up", a.intermediateSize, hidden),
-          down: try mlp("down", "down", hidden, a.intermediateSize)))
+          gate: mlp("gate", members.gate), up: mlp("up", members.up), down: mlp("down", members.down)))
     }
     finalNorm = norm("model.norm")
     outputLoss = OutputLoss(
@@ -112,24 +115,32 @@ public struct MistralPlan: Sendable {
 
   public var parameterCount: Int { tensors.last?.range.upperBound ?? 0 }
   public var mlpParameterCount: Int { mlpLinears.reduce(0) { $0 + $1.structure.count } }
-  /// Stored / dense, of the MLP alone and of the whole model.
+  /// Weights that can be other than zero / those of the dense model, of the MLP alone and of the whole model.
   public var mlpDensity: Double {
-    Double(mlpParameterCount) / Double(mlpLinears.reduce(0) { $0 + $1.structure.shape.count })
+    mlpWeights / Double(denseMLPCount)
   }
   public var density: Double {
-    let dense = mlpLinears.reduce(0) { $0 + $1.structure.shape.count }
-    return Double(parameterCount) / Double(parameterCount - mlpParameterCount + dense)
+    let others = parameterCount - mlpParameterCount
+    return (Double(others) + mlpWeights) / Double(others + denseMLPCount)
   }
+  /// Weights that can be other than zero: all that are stored, but for a simulated structure.
+  private var mlpWeights: Double {
+    mlpLinears.reduce(0) { $0 + $1.structure.density * Double($1.structure.shape.count) }
+  }
+  private var denseMLPCount: Int { 3 * architecture.layers * architecture.hiddenSize * architecture.intermediateSize }
   /// Least over the layers.
   public var effectiveWidth: Int { layers.map(\.mlp.effectiveWidth).min() ?? architecture.intermediateSize }
   /// The MLP structure's label, as the gate of the first layer has it.
   public var structureLabel: String { layers.first?.mlp.gate.structure.label ?? "dense" }
 
-  /// Floating-point operations of one training step: 2 x values x tokens for each of the three products of every matrix;
+  /// Floating-point operations of one training step: the three products of every matrix as its structure counts them;
   /// attention's two products forward and five backward, over the pairs that see each other.
   public func flopsPerStep(batch: Int, sequence: Int) -> Double {
     let tokens = batch * sequence
-    let products = linears.reduce(0.0) { $0 + 6 * Double($1.structure.count) * Double(tokens) }
+    let products = linears.reduce(0.0) { sum, linear in
+      let cost = linear.structure.cost(tokens: 1)
+      return sum + Double(cost.flops + cost.backwardFlops) * Double(tokens)
+    }
     let window = architecture.slidingWindow ?? sequence
     let pairs = (0..<sequence).reduce(0) { $0 + min($1 + 1, window) }
     let queries = architecture.heads * architecture.headDimension * architecture.layers

@@ -13,7 +13,6 @@ protocol FactorisedStructure: Structure {
 
 extension FactorisedStructure {
   public var savedFeatures: Int { first.outputs.features }
-  public var pattern: Pattern { Pattern() }
 
   public var layout: [TensorLayout] {
     func tensor(_ name: String, _ grid: BlockGrid, _ offset: Int) -> TensorLayout {
