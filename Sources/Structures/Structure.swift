@@ -100,11 +100,11 @@ extension Structure {
 }
 
 /// Learning-rate multipliers relative to a dense matrix of the same shape.
-enum LearningRateRule {
+package enum LearningRateRule {
   /// exp(1.969 s^2 + 0.2905 s), s = 1 - density: fitted on sparse BERT pre-training, unstructured and 16 x 16 blocks
   /// (Dietrich et al. 2021, arXiv 2108.06277). Within 12 % of 1 / density (Dey et al. 2024, arXiv 2405.15743) up to
   /// s = 0.8, and more careful beyond.
-  static func masked(density: Double) -> Double {
+  package static func masked(density: Double) -> Double {
     let s = max(0, 1 - density)
     return exp(1.969 * s * s + 0.2905 * s)
   }
