@@ -156,7 +156,7 @@ package final class Sparsifier {
       for name in group { structures[name] = try self.sites[name]?.structure(at: next) }
     }
     if method.needsDenseGradient { model.parameters.setCompanion(nil) }
-    return try replace(&trained, structures)
+    return structures.isEmpty ? nil : try replace(&trained, structures)
   }
 
   private func replace(_ trained: inout Trained, _ structures: [String: any Structure]) throws -> Change {
