@@ -50,7 +50,8 @@ public final class Mistral: Sendable {
   /// old one is not to be used any more.
   package init(_ old: Mistral, plan: MistralPlan, parameters: Parameters) {
     precondition(parameters.count == plan.parameterCount)
-    precondition(zip(plan.linears, old.plan.linears).allSatisfy { $0.structure.savedFeatures == $1.structure.savedFeatures })
+    precondition(
+      zip(plan.linears, old.plan.linears).allSatisfy { $0.structure.savedFeatures == $1.structure.savedFeatures })
     self.plan = plan
     self.parameters = parameters
     batch = old.batch

@@ -59,7 +59,8 @@ public struct MistralPlan: Sendable {
       func mlp(_ part: String, _ pattern: String, _ outputs: Int, _ inputs: Int) throws -> Linear {
         var generator = SeededGenerator(seed: seed, "\(name) \(pattern)")
         let member = try Catalog.member(
-          options.keepsDense(layer: index, of: a.layers) ? "dense" : structure, of: Shape(outputs: outputs, inputs: inputs), density: density, seed: generator.next())
+          options.keepsDense(layer: index, of: a.layers) ? "dense" : structure,
+          of: Shape(outputs: outputs, inputs: inputs), density: density, seed: generator.next())
         return plan.linear("\(name).mlp.\(part)_proj", member, gain: gain(inputs: inputs), seed: seed)
       }
       let attention = SelfAttention(

@@ -18,7 +18,8 @@ public enum RateRule: String, CaseIterable, Sendable {
   public init(named name: String) throws {
     guard let rule = RateRule(rawValue: name) else {
       throw Refusal.badInput(
-        "there is no learning-rate rule '\(name)'; the rules are \(RateRule.allCases.map(\.rawValue).joined(separator: ", "))")
+        "there is no learning-rate rule '\(name)'; the rules are \(RateRule.allCases.map(\.rawValue).joined(separator: ", "))"
+      )
     }
     self = rule
   }

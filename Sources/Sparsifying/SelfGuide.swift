@@ -2,6 +2,7 @@ import Arrays
 import Devices
 import Foundation
 import Model
+import Records
 import Structures
 
 /// Self-guided training of factorised structures (Wei et al. 2024, arXiv 2406.16450): a dense matrix stands beside each
@@ -41,6 +42,18 @@ package struct SelfGuide: Sendable {
   /// The matrices that a guide can stand beside: those whose structure is a product of factors.
   package static func linears(of plan: MistralPlan) -> [Linear] {
     plan.mlpLinears.filter { $0.structure.isProduct }
+  }
+
+  /// Whether published evidence speaks for a guide: it was found for low-rank, block-shuffle (Monarch) and block-dense
+  /// layers at about 20 tokens per parameter. In shorter runs it costs a quarter of the dense MLP's work, and here it
+  /// did not lower the loss (docs/Methods.md).
+  package static func isSupported(_ c: TrainingConfiguration) throws -> Bool {
+    let families = ["lowrank", "monarch", "blockdense"]
+    guard c.method == nil, families.contains(where: { c.structure == $0 || c.structure.hasPrefix($0 + "-") }) else {
+      return false
+    }
+    let dense = try MistralPlan(c.architecture, structure: "dense", density: 1, seed: 0)
+    return Double(c.steps) * Double(c.batch) * Double(c.sequence) >= 20 * Double(dense.parameterCount)
   }
 
   /// The guides before the first step, or, where a checkpoint's numbers follow, zeros.

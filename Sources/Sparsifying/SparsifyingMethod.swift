@@ -29,7 +29,8 @@ package protocol SparsifyingMethod: Sendable {
   ///   - gradient: sum |gradient| for every place where the method needs it.
   func next(
     _ sites: Sites, now: [Int], scores: [Float], gradient: [Float]?, after step: Int,
-    using generator: inout SeededGenerator) -> [Int]
+    using generator: inout SeededGenerator
+  ) -> [Int]
 }
 
 extension SparsifyingMethod {

@@ -33,6 +33,9 @@ package final class Trainer {
   /// Resident bytes before the model was made: the program, the text, what earlier work in this process left.
   private let residentBefore = ProcessMemory.current()
 
+  /// After an error: whether it was the loss or the gradient that stopped the run.
+  package private(set) var hasDiverged = false
+
   package enum Outcome: Sendable { case finished, interrupted }
 
   package init(_ record: RunRecord, plan: MistralPlan, corpus: Corpus, folder: URL, on device: any Device) throws {
@@ -195,6 +198,7 @@ package final class Trainer {
     let seconds = Clock.seconds() - start
     // Four times what a model that knows nothing loses: no batch is that much harder than another.
     if let lowestLoss, loss > lowestLoss + 4 * log(Double(configuration.architecture.vocabularySize)) {
+      hasDiverged = true
       throw Refusal.failed(
         "the loss exploded from \(lowestLoss) to \(loss) at step \(step), with \(try model.largestOutput()); " + advice)
     }
@@ -212,6 +216,7 @@ package final class Trainer {
   }
 
   private func explosion(_ what: String) throws -> Refusal {
+    hasDiverged = true
     let place = try model.firstFault().map { ", first in \($0)" } ?? ""
     return .failed("\(what)\(place); \(advice)")
   }

@@ -34,11 +34,12 @@ import Testing
             let (row, column) = (place / 12 - top, place % 12 - left)
             return (0..<4).contains(row) && (0..<4).contains(column) ? sum + score(row, column) : sum
           }
-          let most = TransposableSearch.patterns.map { pattern in
-            (0..<4).reduce(0.0) { sum, row in
-              (0..<4).reduce(sum) { TransposableSearch.pairs[pattern[row]] >> $1 & 1 == 1 ? $0 + score(row, $1) : $0 }
-            }
-          }.max() ?? 0
+          let most =
+            TransposableSearch.patterns.map { pattern in
+              (0..<4).reduce(0.0) { sum, row in
+                (0..<4).reduce(sum) { TransposableSearch.pairs[pattern[row]] >> $1 & 1 == 1 ? $0 + score(row, $1) : $0 }
+              }
+            }.max() ?? 0
           // Two sums of eight numbers, one of them in fp32: seven roundings.
           #expect(found >= most * (1 - 2 * RoundingBound.gamma(7)))
         }

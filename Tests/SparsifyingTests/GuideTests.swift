@@ -15,7 +15,9 @@ import Testing
   private let inputs = (0..<16).map { Int32($0) }
   private let targets = (0..<16).map { Int32(31 - $0) }
 
-  @Test("A guide begins as the product: with any share the loss is the structure's own", arguments: ["lowrank-8", "monarch-4"])
+  @Test(
+    "A guide begins as the product: with any share the loss is the structure's own",
+    arguments: ["lowrank-8", "monarch-4"])
   func beginsAsProduct(_ label: String) throws {
     let device = try CPUDevice(threads: 2), guide = SelfGuide(steps: 100, seed: 1)
     let model = try model(label, device)
@@ -72,7 +74,8 @@ import Testing
     #expect(guide.share(step: 2000) == 0 && guide.share(step: 3999) == 0)
     let names = (0..<6).map { "layer \($0)" }
     let expected = Double(names.count) * (0..<4000).reduce(0.0) { $0 + guide.share(step: $1) }
-    let variance = Double(names.count) * (0..<4000).reduce(0.0) { $0 + guide.share(step: $1) * (1 - guide.share(step: $1)) }
+    let variance =
+      Double(names.count) * (0..<4000).reduce(0.0) { $0 + guide.share(step: $1) * (1 - guide.share(step: $1)) }
     let found = names.reduce(0) { $0 + guide.count($1, before: 4000) }
     #expect(abs(Double(found) - expected) < 4 * variance.squareRoot())
     #expect(abs(expected / Double(names.count) / 4000 - 0.25) < 0.001)

@@ -27,15 +27,16 @@ import Testing
   }
 
   static let ways =
-    ["csr", "fanin", "nm-2:4", "bsr-16"].flatMap { structure in
+    ["csr", "fanin", "nm-2:4", "bsr-8"].flatMap { structure in
       ["magnitude", "set", "rigl"].map { Way(structure: structure, method: $0) }
     } + [
-      Way(structure: "bsr-16", method: "prune-and-grow"), Way(structure: "nm-2:4t", method: "sr-ste"),
+      Way(structure: "bsr-8", method: "prune-and-grow"), Way(structure: "nm-2:4t", method: "sr-ste"),
       Way(structure: "lowrank-8", method: "self-guided"), Way(structure: "monarch-4", method: "self-guided"),
       Way(structure: "blockdense-4", method: "self-guided"), Way(structure: "btt-2", method: "self-guided"),
     ]
 
-  @Test("Stopped between any two steps and continued, a run of any method has the uninterrupted numbers", arguments: ways)
+  @Test(
+    "Stopped between any two steps and continued, a run of any method has the uninterrupted numbers", arguments: ways)
   func interruption(_ way: Way) throws {
     let whole = try way.trial(), pieces = try way.trial()
     #expect(try whole.run() == .finished)
@@ -56,7 +57,8 @@ import Testing
     #expect(try one.finalModel == seven.finalModel)
   }
 
-  @Test("A run ends with the parameters that were planned, and its steps' operations add up to the plan's", arguments: ways)
+  @Test(
+    "A run ends with the parameters that were planned, and its steps' operations add up to the plan's", arguments: ways)
   func plan(_ way: Way) throws {
     let trial = try way.trial()
     _ = try trial.run()
