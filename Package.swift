@@ -19,10 +19,11 @@ let package = Package(
     .target(name: "Devices", dependencies: ["Arrays", "CKernels"]),
     .target(name: "Structures", dependencies: ["Arrays", "Devices"]),
     .target(name: "Model", dependencies: ["Arrays", "Records", "Devices", "Structures"]),
+    .target(name: "Sparsifying", dependencies: ["Arrays", "Devices", "Structures", "Model", "Records"]),
     .target(name: "Checkpoints", dependencies: ["Arrays", "Records"]),
     .target(
       name: "Training",
-      dependencies: ["Arrays", "Devices", "Structures", "Model", "Checkpoints", "Measuring", "Records"]),
+      dependencies: ["Arrays", "Devices", "Structures", "Model", "Sparsifying", "Checkpoints", "Measuring", "Records"]),
     .target(name: "Measuring", dependencies: ["Arrays", "Devices", "Structures", "Records"]),
     .target(name: "Reporting", dependencies: ["Arrays", "Records"]),
     .target(
@@ -31,8 +32,8 @@ let package = Package(
     .executableTarget(
       name: "FiligreeCommand",
       dependencies: [
-        "Arrays", "Records", "Devices", "Structures", "Model", "Checkpoints", "Training", "Measuring",
-        "Reporting", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Arrays", "Records", "Devices", "Structures", "Model", "Sparsifying", "Checkpoints", "Training",
+        "Measuring", "Reporting", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/filigree"),
     .executableTarget(name: "OneLayer", dependencies: ["Filigree"], path: "Examples/OneLayer"),
@@ -43,6 +44,9 @@ let package = Package(
       name: "ModelTests",
       dependencies: ["Arrays", "Checkpoints", "Devices", "Model", "Records", "Structures", "Training"],
       exclude: ["Fixtures"]),
+    .testTarget(
+      name: "SparsifyingTests",
+      dependencies: ["Arrays", "Devices", "Model", "Records", "Sparsifying", "Structures", "Training"]),
     .testTarget(name: "RecordsTests", dependencies: ["Arrays", "Records"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Arrays", "Records", "Checkpoints"]),
     .testTarget(

@@ -78,3 +78,8 @@ extension [Double] {
     }
   }
 }
+
+extension Structure {
+  /// Whether it is a product of two factors, which self-guided training is for.
+  package var isProduct: Bool { self is any FactorisedStructure }
+}

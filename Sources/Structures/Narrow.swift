@@ -29,7 +29,7 @@ public struct Narrow: GridStructure {
   }
 
   public static func hiddenUnits(of width: Int, density: Double) -> Int {
-    max(1, Int(density * Double(width)))
+    density > 0 && density < 1 ? max(1, Int(density * Double(width))) : width
   }
 
   public static func members(of shape: Shape, density: Double, seed: UInt64) -> [Narrow] {
