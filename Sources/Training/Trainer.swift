@@ -180,7 +180,7 @@ package final class Trainer {
     try sparsifier?.prepare(model, step: step)
     try guide?.prepare(model, step: step, on: device)
     let loss = try model.lossAndGradients(inputs: windows.inputs, targets: windows.targets)
-    guard loss.isFinite else { throw try explosion("the loss at step \(step + 1) is \(loss)") }
+    guard loss.isFinite else { throw try explosion("the loss at step \(step + 1) is not a finite number") }
     try sparsifier?.decayMasked(model)
     if let companion = model.parameters.companion, companion.role == .guide {
       for tensor in companion.tensors where companion.isActive(tensor.name) {
@@ -189,7 +189,7 @@ package final class Trainer {
     }
     let counts = guideSteps
     let norm = try optimizer.step(count: step + 1, learningRate: rate, guideCount: { counts[$0] ?? 1 })
-    guard norm.isFinite else { throw try explosion("the gradient's norm at step \(step + 1) is \(norm)") }
+    guard norm.isFinite else { throw try explosion("the gradient's norm at step \(step + 1) is not a finite number") }
     try sparsifier?.gather(model)
     step += 1
     let change = try move()
@@ -245,7 +245,7 @@ package final class Trainer {
       tokens += loss.tokens
     }
     let loss = sum / Double(tokens)
-    guard loss.isFinite else { throw try explosion("the validation loss at step \(step) is \(loss)") }
+    guard loss.isFinite else { throw try explosion("the validation loss at step \(step) is not a finite number") }
     return MetricRecord(step: step, tokens: tokensSoFar, validationLoss: loss)
   }
 }
