@@ -42,7 +42,7 @@ func expectRefusal(
       "blocks of 2^66", word: "bsr-99999999999999999999", bench + ["--structures", "bsr-99999999999999999999"]),
     BadRequest(
       "blocks that do not divide", word: "divide",
-      ["bench", "--structures", "bsr-32", "--shapes", "100x100", "--tokens", "1", "--densities", "0.5"]),
+      ["bench", "--structures", "circulant-32", "--shapes", "100x100", "--tokens", "1", "--densities", "0.5"]),
     BadRequest("density 0", word: "--densities", bench + ["--structures", "csr", "--densities", "0"]),
     BadRequest("density 1.5", word: "1.5", bench + ["--structures", "csr", "--densities", "1.5"]),
     BadRequest("density nan", word: "nan", bench + ["--structures", "csr", "--densities", "nan"]),
@@ -102,7 +102,7 @@ func expectRefusal(
     BadRequest("no such tokenizer", word: "'words'", train(["--tokenizer", "words"])),
     BadRequest("no such structure", word: "'toeplitz'", train(["--structure", "toeplitz"])),
     BadRequest("a structure of no density", word: "0", train(["--structure", "csr", "--density", "0"])),
-    BadRequest("blocks that do not divide", word: "divide", train(["--structure", "bsr-48", "--density", "0.5"])),
+    BadRequest("blocks that do not divide", word: "divide", train(["--structure", "circulant-5"])),
     BadRequest("density nan", word: "nan", train(["--density", "nan"])),
     BadRequest("0 steps", word: "--steps 0", train(["--steps", "0"])),
     BadRequest("2^63 - 1 steps", word: "--steps", train(["--steps", "9223372036854775807"])),
