@@ -37,7 +37,7 @@ let package = Package(
       ],
       path: "Sources/filigree"),
     .executableTarget(name: "OneLayer", dependencies: ["Filigree"], path: "Examples/OneLayer"),
-    .executableTarget(name: "YourStructure", dependencies: ["Filigree"], path: "Examples/YourStructure"),
+    .executableTarget(name: "YourStructure", dependencies: ["Filigree", "Records"], path: "Examples/YourStructure"),
     .testTarget(name: "FiligreeTests", dependencies: ["Filigree", "OneLayer", "YourStructure"]),
     .testTarget(name: "LawsTests", dependencies: ["Arrays", "Devices", "Structures"]),
     .testTarget(
