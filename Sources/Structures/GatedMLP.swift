@@ -36,9 +36,4 @@ public struct GatedMLP: Sendable {
     let member = try Catalog.member(label, of: shape, density: density, seed: seed)
     return masks == .shared ? member.reading(only: live, seed: seed) : member
   }
-
-  /// Hidden units that some input reaches through both gate and up and that reach some output.
-  public var effectiveWidth: Int {
-    zip(zip(gate.liveOutputs, up.liveOutputs), down.liveInputs).reduce(0) { $0 + ($1.0.0 && $1.0.1 && $1.1 ? 1 : 0) }
-  }
 }

@@ -23,7 +23,7 @@ struct SurveyPreset {
 
   static let all: [SurveyPreset] = [
     SurveyPreset(
-      name: "quick", structures: ["dense", "csr", "bsr-32", "blockdiagonal*", "monarch*", "lowrank*"],
+      name: "quick", structures: ["dense", "csr", "bsr-32", "blockdiagonal*", "monarch*", "lowrank-*"],
       shapes: reference, tokens: [256], densities: [0.5, 0.25, 0.1], benchBudget: 0, model: "mistral-tiny", steps: 300,
       trainingDensities: [0.25], seeds: 1, denseSeeds: 2),
     SurveyPreset(

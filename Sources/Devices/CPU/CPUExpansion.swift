@@ -3,8 +3,6 @@ import CKernels
 
 /// Constants and expansions: indexed copies of weights, which cost little beside the products they serve.
 extension CPUDevice {
-  private static let piece = 1 << 14
-
   public func constant(_ name: String, _ make: () -> [Float]) throws -> Vector {
     if let vector = constants.withLock({ $0[name] }) { return vector }
     let vector = try makeVector(make())
@@ -18,7 +16,7 @@ extension CPUDevice {
     precondition(values.count == expansion.values && expanded.count == expansion.count)
     let source = values.pointer, target = expanded.pointer
     expansion.index.withUnsafeBufferPointer { index in
-      pieces(index.count) { range in
+      pieces(index.count) { _, range in
         for k in range {
           // Without branches, which a random mask would make unforeseeable: the sign of the index is that of the value.
           let i = index[k], kept: UInt32 = i == Expansion.zero ? 0 : ~0
@@ -35,7 +33,7 @@ extension CPUDevice {
     let source = dexpanded.pointer, target = dvalues.pointer
     expansion.start.withUnsafeBufferPointer { start in
       expansion.position.withUnsafeBufferPointer { position in
-        pieces(expansion.values) { range in
+        pieces(expansion.values) { _, range in
           for v in range {
             var sum: Float = 0
             for k in Int(start[v])..<Int(start[v + 1]) {
@@ -47,10 +45,5 @@ extension CPUDevice {
         }
       }
     }
-  }
-
-  private func pieces(_ count: Int, _ body: (Range<Int>) -> Void) {
-    let size = CPUDevice.piece
-    pool.run((count + size - 1) / size) { body($0 * size..<min(count, ($0 + 1) * size)) }
   }
 }

@@ -4,7 +4,8 @@ import CKernels
 extension CPUDevice {
   private static let piece = 1 << 14
 
-  private func pieces(_ count: Int, _ body: (Int, Range<Int>) -> Void) {
+  /// Runs `body` on pieces of 0 ..< count, with their numbers.
+  func pieces(_ count: Int, _ body: (Int, Range<Int>) -> Void) {
     let size = CPUDevice.piece
     pool.run((count + size - 1) / size) { body($0, $0 * size..<min(count, ($0 + 1) * size)) }
   }
