@@ -25,11 +25,9 @@ struct Exchange {
 
   func run(_ now: [Int], count: Int, growth: Growth, using generator: inout SeededGenerator) -> [Int] {
     var was = [Bool](repeating: false, count: sites.placeCount)
-    var free = [Int](repeating: sites.groupSize, count: sites.groupCount)
-    for place in now {
-      was[place] = true
-      free[place / sites.groupSize] -= 1
-    }
+    for place in now { was[place] = true }
+    var free = [Int](repeating: 0, count: sites.groupCount)
+    for place in was.indices where !was[place] && sites.isOpen(place) { free[place / sites.groupSize] += 1 }
     var next = was
     var dropped: [Int] = []
     var lost: [Int: Int] = [:]
@@ -46,7 +44,9 @@ struct Exchange {
       }
     }
     for (group, wanted) in lost.sorted(by: { $0.key < $1.key }) where wanted > 0 {
-      let candidates = (group * sites.groupSize..<(group + 1) * sites.groupSize).filter { !was[$0] && !next[$0] }
+      let candidates = (group * sites.groupSize..<(group + 1) * sites.groupSize).filter {
+        !was[$0] && !next[$0] && sites.isOpen($0)
+      }
       for place in growth.choose(wanted, of: candidates, using: &generator) { next[place] = true }
     }
     return next.indices.filter { next[$0] }
@@ -66,7 +66,7 @@ struct Exchange {
     var added: [Int] = []
     /// One of these that was free, else the strongest that was there: an empty row or column has lost all it had.
     func fill(_ candidates: [Int]) {
-      let isFree = growth.choose(1, of: candidates.filter { !was[$0] }, using: &generator).first
+      let isFree = growth.choose(1, of: candidates.filter { !was[$0] && sites.isOpen($0) }, using: &generator).first
       guard let place = isFree ?? dropped.last(where: Set(candidates).contains) else { return }
       added.append(place)
       emptyRows.remove(place / columns)

@@ -4,7 +4,7 @@ import Structures
 /// Where the weights of one matrix can sit: places of r x c weights on a row-major grid, some of which are chosen.
 ///
 /// Consecutive places form groups that hold equally many: a run of M inputs for N:M, a row for constant fan-in, the whole
-/// grid otherwise. Blocks also cover: each row and each column of the grid keeps one, so that no unit of the MLP dies.
+/// grid otherwise. Blocks also cover: a row or column of the grid that has one keeps one, so that no unit of the MLP dies.
 package struct Sites: Sendable {
   /// The member that training ends with.
   package let target: any Structure
@@ -18,6 +18,8 @@ package struct Sites: Sendable {
   package let finalCount: Int
   package let covers: Bool
   let isTransposable: Bool
+  /// Columns of the grid that newcomers may come to: some input of theirs lives.
+  private(set) var openColumns: [Bool]
   private let run: Int?
 
   package var placeCount: Int { rows * columns }
@@ -34,17 +36,33 @@ package struct Sites: Sendable {
       throw Refusal.badInput(
         "the pattern of \(target.label) does not move; methods other than static train csr, fanin, nm-N:M and bsr-B")
     }
+    guard try Catalog.family(of: target.label).type.paddedShape(parameters: target.parameters, shape: shape) == shape
+    else {
+      throw Refusal.badInput(
+        "the pattern of \(target.label) does not move at \(shape), whose sides it does not divide; choose sides that it does"
+      )
+    }
     self.target = target
     rows = start.count - 1
     unitRows = shape.outputs / rows
     unitColumns = target.count / column.count / unitRows
     columns = shape.inputs / unitColumns
     covers = family == "bsr"
+    openColumns = [Bool](repeating: true, count: columns)
     isTransposable = family == "nm" && target.parameters.hasSuffix("t")
     run = family == "nm" ? target.parameters.split(separator: ":").last.flatMap { Int($0.prefix { $0 != "t" }) } : nil
     groupSize = run ?? (family == "fanin" ? columns : rows * columns)
     finalCount = column.count / (rows * columns / groupSize)
   }
+
+  /// The same sites where only these inputs live.
+  func reading(only inputs: [Bool]) -> Sites {
+    var sites = self
+    sites.openColumns = (0..<columns).map { inputs[$0 * unitColumns..<($0 + 1) * unitColumns].contains(true) }
+    return sites
+  }
+
+  func isOpen(_ place: Int) -> Bool { openColumns[place % columns] }
 
   /// The places that a member of the family, or a dense matrix, has chosen: ascending, in the order of its values.
   package func places(of structure: any Structure) -> [Int] {

@@ -7,12 +7,13 @@ import Structures
 /// Moves the weights of a model in training: after some steps every MLP matrix may get a new pattern.
 ///
 /// A change makes new structures and a new model around the old activations; values and both moments are carried over
-/// (see ``Remap``). Gate and up of a layer are ranked together and share their pattern. All of it is a function of the
-/// model's numbers, the seed and the step.
+/// (see ``Remap``). Gate and up of a layer are ranked together and share their pattern; what comes to down reads a hidden
+/// unit that gate has just left alive. All of it is a function of the model's numbers, the seed and the step.
 package final class Sparsifier {
   package let method: any SparsifyingMethod
   private let groups: [[String]]
   private let sites: [String: Sites]
+  private let gates: [String: String]
   private let seed: UInt64
   private let device: any Device
 
@@ -42,18 +43,26 @@ package final class Sparsifier {
   ) throws {
     method = try Methods.named(settings.name).init(settings, steps: steps)
     groups = Sparsifier.groups(of: target)
+    gates = Sparsifier.gates(of: target)
     sites = try Sparsifier.sites(of: target, for: type(of: method))
     self.seed = seed
     self.device = device
   }
 
-  /// Gate with up, and down, of every layer that is not dense.
+  /// Gate with up where they share their pattern, and down, of every layer that is not dense.
   static func groups(of plan: MistralPlan) -> [[String]] {
     plan.layers.flatMap { layer in
-      [[layer.mlp.gate, layer.mlp.up], [layer.mlp.down]].map { group in
+      let mlp = layer.mlp
+      let isShared = mlp.gate.structure.pattern == mlp.up.structure.pattern
+      return (isShared ? [[mlp.gate, mlp.up], [mlp.down]] : [[mlp.gate], [mlp.up], [mlp.down]]).map { group in
         group.filter { !($0.structure is Dense) }.map(\.name)
       }
     }.filter { !$0.isEmpty }
+  }
+
+  /// For every down its gate.
+  private static func gates(of plan: MistralPlan) -> [String: String] {
+    Dictionary(uniqueKeysWithValues: plan.layers.map { ($0.mlp.down.name, $0.mlp.gate.name) })
   }
 
   package static func sites(of plan: MistralPlan, for method: any SparsifyingMethod.Type) throws -> [String: Sites] {
@@ -136,7 +145,10 @@ package final class Sparsifier {
     let linears = Dictionary(uniqueKeysWithValues: model.plan.mlpLinears.map { ($0.name, $0) })
     var structures: [String: any Structure] = [:]
     for group in groups {
-      guard let first = group.first, let sites = sites[first], let linear = linears[first] else { continue }
+      guard let first = group.first, var sites = sites[first], let linear = linears[first] else { continue }
+      if let gate = gates[first], let moved = structures[gate] ?? linears[gate]?.structure {
+        sites = sites.reading(only: moved.liveOutputs)
+      }
       var scores = [Float](repeating: 0, count: sites.placeCount)
       var gradient: [Float]?
       for name in group {

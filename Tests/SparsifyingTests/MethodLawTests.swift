@@ -27,12 +27,14 @@ import Testing
       }
     }
 
-  static func plan(_ structure: String) throws -> MistralPlan {
+  static func plan(
+    _ structure: String, density: Double = 0.4, masks: GatedMLP.Masks = .shared
+  ) throws -> MistralPlan {
     try MistralPlan(
       Architecture(
         hiddenSize: 64, intermediateSize: 96, layers: 2, heads: 1, keyValueHeads: 1, headDimension: 16,
         vocabularySize: 32, initializerRange: 0.1),
-      structure: structure, density: structure == "dense" ? 1 : 0.4, seed: 3)
+      structure: structure, density: structure == "dense" ? 1 : density, seed: 3, options: MLPOptions(masks: masks))
   }
 
   /// A model in training, its numbers random, and what its sparsifier needs.
@@ -41,9 +43,9 @@ import Testing
     let sparsifier: Sparsifier
     var trained: Sparsifier.Trained
 
-    init(_ subject: Subject, seed: UInt64 = 5) throws {
+    init(_ subject: Subject, seed: UInt64 = 5, density: Double = 0.4) throws {
       device = try CPUDevice(threads: 2)
-      let target = try MethodLawTests.plan(subject.label)
+      let target = try MethodLawTests.plan(subject.label, density: density)
       sparsifier = try Sparsifier(
         subject.settings, target: target, steps: MethodLawTests.steps, seed: seed, on: device)
       let start = sparsifier.method.beginsDense ? try MethodLawTests.plan("dense") : target
@@ -202,5 +204,44 @@ import Testing
       #expect(came.map { sizes[$0] }.min() ?? 0 >= stayedOut.map { sizes[$0] }.max() ?? 0)
     }
     #expect(trial.trained.model.parameters.companion == nil)
+  }
+
+  @Test("What comes to down reads a hidden unit that gate has just left alive")
+  func downFollows() throws {
+    let subject = Subject(label: "csr", settings: SET.settings(for: "csr"))
+    var trial = try Trial(subject, density: 0.02)
+    var came = 0
+    for step in 1..<Self.steps {
+      let before = trial.trained.model.plan.layers
+      guard try trial.step(step) != nil else { continue }
+      for (old, new) in zip(before, trial.trained.model.plan.layers) {
+        let live = new.mlp.gate.structure.liveOutputs, down = new.mlp.down.structure
+        #expect(live.contains(false))
+        let was = Set(try Sites(of: old.mlp.down.structure).places(of: old.mlp.down.structure))
+        for place in try Sites(of: down).places(of: down) where !was.contains(place) {
+          #expect(live[place % down.shape.inputs])
+          came += 1
+        }
+      }
+    }
+    #expect(came > 0)
+  }
+
+  @Test("Masks drawn apart stay apart; a padded pattern does not move")
+  func apart() throws {
+    let device = try CPUDevice(threads: 2)
+    let plan = try Self.plan("csr", masks: .independent)
+    let sparsifier = try Sparsifier(
+      SET.settings(for: "csr"), target: plan, steps: Self.steps, seed: 5, on: device)
+    let model = try Mistral(plan, batch: 1, sequence: 16, on: device)
+    func zeros() throws -> Vector { try device.makeVector(count: plan.parameterCount) }
+    var trained = Sparsifier.Trained(model: model, first: try zeros(), second: try zeros())
+    #expect(try sparsifier.update(&trained, after: 1) != nil)
+    for layer in trained.model.plan.layers {
+      #expect(layer.mlp.gate.structure.pattern != layer.mlp.up.structure.pattern)
+      #expect(layer.mlp.gate.structure.count == plan.layers[0].mlp.gate.structure.count)
+    }
+    let padded = try Catalog.member("bsr-16", of: Shape(outputs: 40, inputs: 24), density: 0.5, seed: 1)
+    #expect(throws: Refusal.self) { try Sites(of: padded) }
   }
 }
