@@ -8,6 +8,7 @@ let package = Package(
   products: [
     .library(name: "Filigree", targets: ["Filigree"]),
     .executable(name: "filigree", targets: ["FiligreeCommand"]),
+    .library(name: "FiligreeBridge", type: .dynamic, targets: ["FiligreeBridge"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
@@ -36,6 +37,9 @@ let package = Package(
       ],
       path: "Sources/filigree"),
     .executableTarget(name: "OneLayer", dependencies: ["Filigree"], path: "Examples/OneLayer"),
+    .target(
+      name: "FiligreeBridge", dependencies: ["Arrays", "Devices", "Structures", "Model", "Training"],
+      path: "Benchmarks/Bridge"),
     .testTarget(name: "FiligreeTests", dependencies: ["Filigree", "OneLayer"]),
     .testTarget(name: "LawsTests", dependencies: ["Arrays", "Devices", "Structures"]),
     .testTarget(
