@@ -8,6 +8,7 @@ let package = Package(
   products: [
     .library(name: "Filigree", targets: ["Filigree"]),
     .executable(name: "filigree", targets: ["FiligreeCommand"]),
+    .library(name: "FiligreeBridge", type: .dynamic, targets: ["FiligreeBridge"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
@@ -39,6 +40,9 @@ let package = Package(
     .executableTarget(name: "OneLayer", dependencies: ["Filigree"], path: "Examples/OneLayer"),
     .executableTarget(name: "YourStructure", dependencies: ["Filigree"], path: "Examples/YourStructure"),
     .testTarget(name: "FiligreeTests", dependencies: ["Filigree", "OneLayer", "YourStructure"]),
+    .target(
+      name: "FiligreeBridge", dependencies: ["Arrays", "Devices", "Structures", "Model", "Training"],
+      path: "Benchmarks/Bridge"),
     .testTarget(name: "LawsTests", dependencies: ["Arrays", "Devices", "Structures"]),
     .testTarget(
       name: "ModelTests",
