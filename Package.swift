@@ -14,9 +14,11 @@ let package = Package(
   ],
   targets: [
     .target(name: "CKernels"),
+    // Declarations of NVIDIA's libraries and the kernels' sources, which sources.c embeds: no CUDA is needed to build.
+    .target(name: "CCUDA", exclude: ["kernels"]),
     .target(name: "Arrays"),
     .target(name: "Records", dependencies: ["Arrays"]),
-    .target(name: "Devices", dependencies: ["Arrays", "CKernels"]),
+    .target(name: "Devices", dependencies: ["Arrays", "CCUDA", "CKernels", "Records"]),
     .target(name: "Structures", dependencies: ["Arrays", "Devices"]),
     .target(name: "Model", dependencies: ["Arrays", "Records", "Devices", "Structures"]),
     .target(name: "Checkpoints", dependencies: ["Arrays", "Records"]),
@@ -42,6 +44,13 @@ let package = Package(
       name: "ModelTests",
       dependencies: ["Arrays", "Checkpoints", "Devices", "Model", "Records", "Structures", "Training"],
       exclude: ["Fixtures"]),
+    // A GPU that is none: the kernels compiled by the host's compiler, behind the driver's functions.
+    .target(name: "FakeCUDA", dependencies: ["CCUDA"], path: "Tests/FakeCUDA"),
+    .testTarget(
+      name: "CUDATests",
+      dependencies: [
+        "Arrays", "CCUDA", "Checkpoints", "Devices", "FakeCUDA", "Model", "Records", "Structures", "Training",
+      ]),
     .testTarget(name: "RecordsTests", dependencies: ["Arrays", "Records"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Arrays", "Records", "Checkpoints"]),
     .testTarget(
