@@ -14,7 +14,7 @@ struct CUDASubject: CustomTestStringConvertible, Sendable {
 
   /// Wide and tall, odd and even, blocks for every family and every tile of the tensor-core kernels.
   static let shapes = [
-    Shape(outputs: 128, inputs: 256), Shape(outputs: 96, inputs: 64), Shape(outputs: 48, inputs: 144),
+    Shape(outputs: 128, inputs: 256), Shape(outputs: 96, inputs: 64), Shape(outputs: 48, inputs: 80),
     Shape(outputs: 15, inputs: 21), Shape(outputs: 1, inputs: 7),
   ]
 
@@ -23,10 +23,13 @@ struct CUDASubject: CustomTestStringConvertible, Sendable {
     var subjects: [CUDASubject] = []
     func add(_ member: any Structure) {
       guard seen.insert("\(member.label) \(member.shape) \(member.count)").inserted else { return }
-      for precision in [CUDAPrecision.bf16, .fp32] { subjects.append(CUDASubject(structure: member, precision: precision)) }
+      for precision in [CUDAPrecision.bf16, .fp32] {
+        subjects.append(CUDASubject(structure: member, precision: precision))
+      }
     }
     for type in Catalog.all {
-      for shape in shapes {
+      // The large shape is for the tiles of the tensor-core kernels alone.
+      for shape in shapes where shape.inputs < 256 || type == BSR.self {
         for density in [1, 0.3] { type.members(of: shape, density: density, seed: 3).forEach(add) }
       }
     }
@@ -110,7 +113,7 @@ struct CUDAProducts {
     let structure = subject.structure, shape = structure.shape, precision = subject.precision
     let matrix = structure.materialize(subject.values)
     let absolute = structure.materialize(subject.values.map(abs))
-    for tokens in [0, 17, 100] {
+    for tokens in [0, 17, 130] {
       let products = try CUDAProducts(subject)
       let x = normals(tokens * shape.inputs, seed: UInt64(tokens + 1), precision)
       let dy = normals(tokens * shape.outputs, seed: UInt64(tokens + 2), precision)
@@ -129,16 +132,20 @@ struct CUDAProducts {
         zip(sizes, result.y).map { subject.factor * $0 + u * ($0 + Double(abs($1))) }, "y added to at T=\(tokens)")
       expectWithin(
         twice.dx, zip(dx, result.dx).map { $0 + Double($1) },
-        zip(backSizes, result.dx).map { subject.factor * $0 + u * ($0 + Double(abs($1))) }, "dx added to at T=\(tokens)")
+        zip(backSizes, result.dx).map { subject.factor * $0 + u * ($0 + Double(abs($1))) }, "dx added to at T=\(tokens)"
+      )
     }
     #expect(fake_live_allocations() == 0 && fake_live_objects() == 0 && fake_damaged_guards() == 0)
   }
 
-  @Test("3 gradient: W is affine in each tensor, so a step d changes <dy, y> by <dvalues, d>", arguments: CUDASubject.all)
+  @Test(
+    "3 gradient: W is affine in each tensor, so a step d changes <dy, y> by <dvalues, d>", arguments: CUDASubject.all)
   func gradient(_ subject: CUDASubject) throws {
     fake_reset()
     let structure = subject.structure, shape = structure.shape
-    for tokens in [49, 1100] where tokens < 1000 || structure.label.hasPrefix("bsr") {
+    // Beyond some 512 tokens, the tensor-core gradient cuts its sum into shares.
+    let isCut = structure.label.hasPrefix("bsr") && subject.precision == .bf16 && shape.outputs < 128
+    for tokens in isCut ? [49, 1100] : [49] {
       let x = normals(tokens * shape.inputs, seed: 21, subject.precision)
       let dy = normals(tokens * shape.outputs, seed: 22, subject.precision)
       let result = try CUDAProducts(subject).run(x: x, dy: dy)
@@ -164,7 +171,9 @@ struct CUDAProducts {
     }
   }
 
-  @Test("4 accumulation: a second backward doubles dvalues and leaves dx; 9 a second run has the same bits", arguments: CUDASubject.all)
+  @Test(
+    "4 accumulation: a second backward doubles dvalues and leaves dx; 9 a second run has the same bits",
+    arguments: CUDASubject.all)
   func accumulation(_ subject: CUDASubject) throws {
     fake_reset()
     let shape = subject.structure.shape, tokens = 80
@@ -178,7 +187,8 @@ struct CUDAProducts {
     #expect(try CUDAProducts(subject).run(x: x, dy: dy) == once)
   }
 
-  @Test("7 cost: flops are those that the primitives counted", arguments: CUDASubject.all.filter { $0.precision == .bf16 })
+  @Test(
+    "7 cost: flops are those that the primitives counted", arguments: CUDASubject.all.filter { $0.precision == .bf16 })
   func cost(_ subject: CUDASubject) throws {
     fake_reset()
     let structure = subject.structure, shape = structure.shape, tokens = 16

@@ -106,7 +106,8 @@ extension CUDADevice {
       if plan.usesTensorCores {
         let source = "attention_tensor_gradient.cu", tiles = try require(4 * d * 72 * 2 + 512, geometry)
         try launch(
-          "attention_tensor_queries_\(d)", of: source, grid: plan.queryGrid, threads: 128, shared: tiles, plan.arguments)
+          "attention_tensor_queries_\(d)", of: source, grid: plan.queryGrid, threads: 128, shared: tiles, plan.arguments
+        )
         try launch(
           "attention_tensor_keys_\(d)", of: source, grid: plan.keyGrid, threads: 128, shared: tiles, plan.arguments)
         return

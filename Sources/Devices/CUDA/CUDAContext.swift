@@ -30,13 +30,13 @@ final class CUDAContext: @unchecked Sendable {
     }
     let started = driver.`init`!(0)
     guard started != FG_CUDA_NO_DEVICE else {
-      throw Refusal.missing("the NVIDIA driver finds no GPU on this machine; use --device cpu")
+      throw Refusal.missing("there is no CUDA device on this machine: the NVIDIA driver finds no GPU; use --device cpu")
     }
     try require(started, "the driver's start")
     var count: Int32 = 0
     try require(driver.deviceGetCount!(&count), "the count of GPUs")
     guard count > 0 else {
-      throw Refusal.missing("the NVIDIA driver finds no GPU on this machine; use --device cpu")
+      throw Refusal.missing("there is no CUDA device on this machine: the NVIDIA driver finds no GPU; use --device cpu")
     }
     guard ordinal < count else {
       throw Refusal.missing("there is no GPU cuda:\(ordinal): this machine has \(count), the first is cuda:0")

@@ -64,6 +64,8 @@ public final class CUDADevice: Device, @unchecked Sendable {
     modules = CUDAModules(context, precision: precision, cache: cache)
   }
 
+  public var unitRoundoff: Double { precision.unitRoundoff }
+
   public var flops: Int { flopCount.load(ordering: .relaxed) }
 
   func count(flops: Int) { flopCount.add(flops, ordering: .relaxed) }
@@ -170,7 +172,8 @@ public final class CUDADevice: Device, @unchecked Sendable {
   /// The fp32 numbers [features, pitch] of a statistic.
   func statistic(_ a: Activations) throws -> UnsafeMutablePointer<Float> {
     guard a.features <= CUDADevice.widestStatistic else {
-      throw Refusal.missing("\(name) keeps statistics of at most \(CUDADevice.widestStatistic) heads, not \(a.features)")
+      throw Refusal.missing(
+        "\(name) keeps statistics of at most \(CUDADevice.widestStatistic) heads, not \(a.features)")
     }
     return a.buffer.address.assumingMemoryBound(to: Float.self)
   }

@@ -42,25 +42,38 @@ package final class CUDALibraries: @unchecked Sendable {
     try self.init(found: []) { lookup($1) }
   }
 
+  /// NVRTC alone, which needs neither driver nor GPU; nil where it is not installed.
+  package static func compiler(environment: [String: String]) -> fg_compiler? {
+    let library = CUDALibrary.open(.compiler, folders: CUDAFolders.all(environment))
+    return table(fg_compiler.self, fg_compiler_name) { library.symbol($0) }
+  }
+
+  /// A table of functions by their names; nil when one is missing.
+  private static func table<Table>(
+    _ type: Table.Type, _ name: (Int32) -> UnsafePointer<CChar>?, _ lookup: (String) -> UnsafeMutableRawPointer?
+  ) -> Table? {
+    let pointers = UnsafeMutableRawPointer.allocate(
+      byteCount: MemoryLayout<Table>.size, alignment: MemoryLayout<Table>.alignment)
+    defer { pointers.deallocate() }
+    for index in 0..<MemoryLayout<Table>.size / 8 {
+      guard let name = name(Int32(index)), let symbol = lookup(String(cString: name)) else { return nil }
+      pointers.storeBytes(of: symbol, toByteOffset: index * 8, as: UnsafeMutableRawPointer.self)
+    }
+    return pointers.load(as: Table.self)
+  }
+
   private init(
     found: [CUDALibrary], lookup: (CUDALibrary.Role, String) -> UnsafeMutableRawPointer?
   ) throws {
     func table<Table>(_ role: CUDALibrary.Role, _ type: Table.Type, _ name: (Int32) -> UnsafePointer<CChar>?) -> Table?
     {
-      let pointers = UnsafeMutableRawPointer.allocate(
-        byteCount: MemoryLayout<Table>.size, alignment: MemoryLayout<Table>.alignment)
-      defer { pointers.deallocate() }
-      for index in 0..<MemoryLayout<Table>.size / 8 {
-        guard let name = name(Int32(index)), let symbol = lookup(role, String(cString: name)) else { return nil }
-        pointers.storeBytes(of: symbol, toByteOffset: index * 8, as: UnsafeMutableRawPointer.self)
-      }
-      return pointers.load(as: Table.self)
+      CUDALibraries.table(type, name) { lookup(role, $0) }
     }
     guard let driver = table(.driver, fg_driver.self, fg_driver_name) else {
       let reason = found.first { $0.role == .driver }?.reason ?? "it lacks functions"
       throw Refusal.missing(
-        "there is no usable NVIDIA driver on this machine (libcuda.so.1: \(reason.isEmpty ? "too old" : reason)); "
-          + "use --device cpu")
+        "there is no CUDA device on this machine: libcuda.so.1, the NVIDIA driver, is "
+          + "\(reason.isEmpty ? "too old" : reason); use --device cpu")
     }
     self.driver = driver
     self.found = found

@@ -5,7 +5,7 @@ import Glibc
 /// One of NVIDIA's libraries: what it is for, under which names it goes, and what was found of it.
 package struct CUDALibrary: Sendable {
   package enum Role: String, CaseIterable, Sendable {
-    case driver, compiler, matmul, management, sparse, semiStructured
+    case driver, compiler, matmul, management, semiStructured
 
     /// Names of the file, the newest first.
     var files: [String] {
@@ -14,20 +14,18 @@ package struct CUDALibrary: Sendable {
       case .compiler: ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"]
       case .matmul: ["libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"]
       case .management: ["libnvidia-ml.so.1"]
-      case .sparse: ["libcusparse.so.12", "libcusparse.so"]
       case .semiStructured: ["libcusparseLt.so.0", "libcusparseLt.so"]
       }
     }
 
-    /// What cannot be done without it.
-    package var purpose: String {
+    /// What its absence means.
+    package var withoutIt: String {
       switch self {
-      case .driver: "everything"
-      case .compiler: "every kernel that is not in the cache yet"
-      case .matmul: "dense and batched products: dense, block-diagonal, low-rank, Monarch, BTT and the model's attention"
-      case .management: "the driver's version"
-      case .sparse: "nothing: compressed rows have an own kernel"
-      case .semiStructured: "nothing: 2:4 runs as compressed rows, without sparse tensor cores"
+      case .driver: "without it nothing runs on a GPU"
+      case .compiler: "without it only kernels that are in the cache run"
+      case .matmul: "without it dense, block-diagonal, low-rank, Monarch and BTT do not run, and so no model"
+      case .management: "without it the driver's version is not known"
+      case .semiStructured: "not used yet: 2:4 runs as compressed rows, without sparse tensor cores"
       }
     }
   }
@@ -48,7 +46,7 @@ package struct CUDALibrary: Sendable {
 
   /// Opens the first usable file: by its bare name (the loader's paths), then in each folder.
   static func open(_ role: Role, folders: [String]) -> CUDALibrary {
-    var reason = "not in the loader's paths, CUDA_HOME, or a Python environment's nvidia/*/lib"
+    var reason = "not found"
     for folder in [""] + folders {
       for file in role.files {
         let path = folder.isEmpty ? file : folder + "/" + file

@@ -40,11 +40,12 @@ extension CUDADevice {
       a.source = UnsafeRawPointer(memory.address + 1024)
       a.sink = memory.address.assumingMemoryBound(to: Float.self)
       a.count = Int64(floats)
-      let best = try (0..<CUDADevice.rounds).map { _ in
-        try CUDAEvents.milliseconds(context) {
-          try launch("read_all", of: CUDADevice.source, grid: (context.multiprocessors * 8, 1), a)
-        }
-      }.min() ?? .infinity
+      let best =
+        try (0..<CUDADevice.rounds).map { _ in
+          try CUDAEvents.milliseconds(context) {
+            try launch("read_all", of: CUDADevice.source, grid: (context.multiprocessors * 8, 1), a)
+          }
+        }.min() ?? .infinity
       return Double(floats * 4) / (Double(best) * 1e-3)
     }
   }

@@ -32,7 +32,8 @@ final class CUDAMatmul: @unchecked Sendable {
       func text(_ o: Operand) -> String {
         "\(o.leading)/\(o.batchStride)/\(o.isTransposed ? "t" : "n")/\(o.type)/\(Product.alignment(o))"
       }
-      return "\(rows)x\(columns)x\(depth)*\(batch) \(text(left)) \(text(right)) \(text(result)) \(accumulate ? "+" : "=")"
+      let shape = "\(rows)x\(columns)x\(depth)*\(batch)"
+      return "\(shape) \(text(left)) \(text(right)) \(text(result)) \(accumulate ? "+" : "=")"
     }
 
     /// The largest power of two up to 256 that divides the address, in bytes.
@@ -41,6 +42,9 @@ final class CUDAMatmul: @unchecked Sendable {
       return Int(bits & (~bits &+ 1))
     }
   }
+
+  /// Lends so many bytes of the GPU's memory.
+  typealias Scratch = (_ byteCount: Int, (UnsafeMutableRawPointer) throws -> Void) throws -> Void
 
   private struct Plan {
     let description: fg_handle
@@ -92,7 +96,7 @@ final class CUDAMatmul: @unchecked Sendable {
   }
 
   /// False when the library has no algorithm for this product.
-  func multiply(_ product: Product, scratch: (Int, (UnsafeMutableRawPointer) throws -> Void) throws -> Void) throws -> Bool {
+  func multiply(_ product: Product, scratch: Scratch) throws -> Bool {
     try context.enter()
     let plan: Plan?
     if let known = plans[product.key] {
@@ -124,7 +128,7 @@ final class CUDAMatmul: @unchecked Sendable {
 
   /// The library counts columns first: a row-major matrix is its transpose there, so D' = op(B)' op(A)'.
   private func plan(
-    _ product: Product, scratch: (Int, (UnsafeMutableRawPointer) throws -> Void) throws -> Void
+    _ product: Product, scratch: Scratch
   ) throws -> Plan? {
     var description: fg_handle?
     try CUDAMatmul.check(
@@ -134,10 +138,12 @@ final class CUDAMatmul: @unchecked Sendable {
       try set(description!, FG_DESCRIPTION_TRANSPOSE_A, Int32(product.right.isTransposed ? 1 : 0), api.descriptionSet!)
       try set(description!, FG_DESCRIPTION_TRANSPOSE_B, Int32(product.left.isTransposed ? 1 : 0), api.descriptionSet!)
       layouts.append(
-        try layout(product.right, stored: product.right.isTransposed ? product.columns : product.depth,
+        try layout(
+          product.right, stored: product.right.isTransposed ? product.columns : product.depth,
           across: product.right.isTransposed ? product.depth : product.columns, product.batch))
       layouts.append(
-        try layout(product.left, stored: product.left.isTransposed ? product.depth : product.rows,
+        try layout(
+          product.left, stored: product.left.isTransposed ? product.depth : product.rows,
           across: product.left.isTransposed ? product.rows : product.depth, product.batch))
       layouts.append(try layout(product.result, stored: product.rows, across: product.columns, product.batch))
       let found = try candidates(product, description!, layouts)
@@ -203,11 +209,13 @@ final class CUDAMatmul: @unchecked Sendable {
 
   /// The candidate remembered, the only one, or the fastest of a few calls each into scratch memory.
   private func fastest(
-    _ plans: [Plan], _ product: Product, scratch: (Int, (UnsafeMutableRawPointer) throws -> Void) throws -> Void
+    _ plans: [Plan], _ product: Product, scratch: Scratch
   ) throws -> Plan? {
     guard let first = plans.first else { return nil }
     guard plans.count > 1, product.flops >= measuredFrom else { return first }
-    func bytes(_ plan: Plan) -> [UInt64] { withUnsafeBytes(of: plan.candidate.algorithm) { Array($0.bindMemory(to: UInt64.self)) } }
+    func bytes(_ plan: Plan) -> [UInt64] {
+      withUnsafeBytes(of: plan.candidate.algorithm) { Array($0.bindMemory(to: UInt64.self)) }
+    }
     if let chosen = choices[product.key], let plan = plans.first(where: { bytes($0) == chosen }) { return plan }
     let size = product.result.type == FG_TYPE_BF16 ? 2 : 4
     let span = product.batch * max(product.result.batchStride, 0) + product.rows * product.result.leading
