@@ -15,9 +15,11 @@ let package = Package(
   ],
   targets: [
     .target(name: "CKernels"),
+    // Declarations of NVIDIA's libraries and the kernels' sources, which sources.c embeds: no CUDA is needed to build.
+    .target(name: "CCUDA", exclude: ["kernels"]),
     .target(name: "Arrays"),
     .target(name: "Records", dependencies: ["Arrays"]),
-    .target(name: "Devices", dependencies: ["Arrays", "CKernels"]),
+    .target(name: "Devices", dependencies: ["Arrays", "CCUDA", "CKernels", "Records"]),
     .target(name: "Structures", dependencies: ["Arrays", "Devices"]),
     .target(name: "Model", dependencies: ["Arrays", "Records", "Devices", "Structures"]),
     .target(name: "Sparsifying", dependencies: ["Arrays", "Devices", "Structures", "Model", "Records"]),
@@ -51,6 +53,13 @@ let package = Package(
     .testTarget(
       name: "SparsifyingTests",
       dependencies: ["Arrays", "Devices", "Model", "Records", "Sparsifying", "Structures", "Training"]),
+    // A GPU that is none: the kernels compiled by the host's compiler, behind the driver's functions.
+    .target(name: "FakeCUDA", dependencies: ["CCUDA"], path: "Tests/FakeCUDA"),
+    .testTarget(
+      name: "CUDATests",
+      dependencies: [
+        "Arrays", "CCUDA", "Checkpoints", "Devices", "FakeCUDA", "Model", "Records", "Structures", "Training",
+      ]),
     .testTarget(name: "RecordsTests", dependencies: ["Arrays", "Records"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Arrays", "Records", "Checkpoints"]),
     .testTarget(

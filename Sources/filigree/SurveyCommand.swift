@@ -58,8 +58,7 @@ struct SurveyCommand: ParsableCommand {
       ? try Corpus.generated(seed: global.seed, sequence: training.sequence)
       : try Corpus.files(data: data, validation: validation, sequence: training.sequence)
     let device = try global.makeDevice()
-    let libraries = DenseLibrary.found()
-    if libraries.isEmpty { global.remark("no OpenBLAS, BLIS or MKL found: the own dense product is the baseline") }
+    let libraries = global.denseLibraries()
     var bench = try Bench(device: device, libraries: libraries)
     bench.seed = global.seed
     bench.budget = preset.benchBudget
