@@ -20,10 +20,14 @@ let package = Package(
     .target(name: "Structures", dependencies: ["Arrays", "Devices"]),
     .target(name: "Model", dependencies: ["Arrays", "Records", "Devices", "Structures"]),
     .target(name: "Checkpoints", dependencies: ["Arrays", "Records"]),
+    .target(name: "Tokenizers", dependencies: ["Arrays", "Records"]),
     .target(
       name: "Training",
-      dependencies: ["Arrays", "Devices", "Structures", "Model", "Checkpoints", "Measuring", "Records"]),
+      dependencies: ["Arrays", "Devices", "Structures", "Model", "Checkpoints", "Tokenizers", "Measuring", "Records"]),
     .target(name: "Measuring", dependencies: ["Arrays", "Devices", "Structures", "Records"]),
+    .target(
+      name: "Interchange",
+      dependencies: ["Arrays", "Records", "Devices", "Structures", "Model", "Checkpoints", "Tokenizers", "Training"]),
     .target(name: "Reporting", dependencies: ["Arrays", "Records"]),
     .target(
       name: "Filigree",
@@ -32,7 +36,7 @@ let package = Package(
       name: "FiligreeCommand",
       dependencies: [
         "Arrays", "Records", "Devices", "Structures", "Model", "Checkpoints", "Training", "Measuring",
-        "Reporting", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Reporting", "Tokenizers", "Interchange", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/filigree"),
     .executableTarget(name: "OneLayer", dependencies: ["Filigree"], path: "Examples/OneLayer"),
@@ -46,9 +50,17 @@ let package = Package(
     .testTarget(name: "CheckpointsTests", dependencies: ["Arrays", "Records", "Checkpoints"]),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Arrays", "Devices", "Measuring", "Model", "Records", "Structures", "Training"]),
+      dependencies: ["Arrays", "Devices", "Measuring", "Model", "Records", "Structures", "Tokenizers", "Training"]),
+    .testTarget(
+      name: "TokenizersTests", dependencies: ["Arrays", "Records", "Tokenizers"], exclude: ["Fixtures"]),
     .testTarget(name: "MeasuringTests", dependencies: ["Arrays", "Devices", "Measuring", "Structures"]),
     .testTarget(name: "ReportingTests", dependencies: ["Arrays", "Records", "Reporting"]),
+    .testTarget(
+      name: "InterchangeTests",
+      dependencies: [
+        "Arrays", "Records", "Devices", "Structures", "Model", "Checkpoints", "Tokenizers", "Training", "Interchange",
+      ],
+      exclude: ["Fixtures"]),
     .testTarget(name: "CommandTests", dependencies: ["Records", "FiligreeCommand"]),
   ],
   swiftLanguageModes: [.v6],

@@ -18,9 +18,13 @@ public struct MistralPlan: Sendable {
   ///   - structure: label or family for gate, up and down of every layer.
   ///   - density: for labels that leave it open.
   ///   - seed: decides patterns and first values, tensor by tensor.
+  ///   - matrix: the structure of an MLP's matrix by its name and shape, where it is known already.
   ///
   /// Gate and up of a layer share one pattern: drawn apart, masks of large blocks remove most hidden units in silence.
-  public init(_ architecture: Architecture, structure: String, density: Double, seed: UInt64) throws {
+  public init(
+    _ architecture: Architecture, structure: String, density: Double, seed: UInt64,
+    matrix: ((_ name: String, _ shape: Shape) throws -> any Structure)? = nil
+  ) throws {
     try MistralPlan.check(architecture)
     self.architecture = architecture
     let a = architecture
@@ -44,8 +48,10 @@ public struct MistralPlan: Sendable {
       let name = "model.layers.\(index)"
       func mlp(_ part: String, _ pattern: String, _ outputs: Int, _ inputs: Int) throws -> Linear {
         var generator = SeededGenerator(seed: seed, "\(name) \(pattern)")
-        let member = try Catalog.member(
-          structure, of: Shape(outputs: outputs, inputs: inputs), density: density, seed: generator.next())
+        let shape = Shape(outputs: outputs, inputs: inputs)
+        let member =
+          try matrix?("\(name).mlp.\(part)_proj", shape)
+          ?? Catalog.member(structure, of: shape, density: density, seed: generator.next())
         return plan.linear("\(name).mlp.\(part)_proj", member, gain: gain(inputs: inputs), seed: seed)
       }
       let attention = SelfAttention(
