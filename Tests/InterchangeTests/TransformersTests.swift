@@ -45,7 +45,7 @@ import Testing
     let expected = try expected("sharded-bf16")
     let loaded = try StoredModel(ModelFolder.fixtures.appendingPathComponent("sharded-bf16"))
       .load(on: CPUDevice(threads: 2))
-    let stream = try TokenStreamOf(expected.tokens)
+    let stream = try tokenStream(of: expected.tokens)
     let (loss, tokens) = try loaded.evaluate(stream, sequence: sequence, batch: 3) { _, _ in }
     var sum = 0.0
     for start in stride(from: 0, to: 48, by: sequence) {
