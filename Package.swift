@@ -61,6 +61,13 @@ let package = Package(
         "Arrays", "Records", "Devices", "Structures", "Model", "Checkpoints", "Tokenizers", "Training", "Interchange",
       ],
       exclude: ["Fixtures"]),
+    .target(
+      name: "Fuzzing",
+      dependencies: [
+        "Arrays", "Records", "Structures", "Model", "Checkpoints", "Tokenizers", "Training", "Interchange",
+      ], path: "Tests/Fuzzing"),
+    .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], path: "Tests/FuzzProgram"),
+    .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"]),
     .testTarget(name: "CommandTests", dependencies: ["Records", "FiligreeCommand"]),
   ],
   swiftLanguageModes: [.v6],

@@ -4,12 +4,12 @@ import Foundation
 /// The bytes of a file from beginning to end, packed ones unpacked on the way.
 ///
 /// How a file is packed is told by its first bytes, none of which begin a UTF-8 text: 1F 8B is gzip, 28 B5 2F FD is zstd.
-protocol ByteSource: AnyObject {
+package protocol ByteSource: AnyObject {
   /// Bytes read; fewer than the buffer holds only at the end.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int
 }
 
-enum ByteSources {
+package enum ByteSources {
   /// - Parameter descriptor: of a regular file, at its beginning; stays the caller's.
   static func source(_ descriptor: Int32, _ path: FileTree.Path) throws -> any ByteSource {
     var magic = [UInt8](repeating: 0, count: 4)
@@ -22,7 +22,7 @@ enum ByteSources {
   }
 
   /// Bytes in memory in place of a file.
-  static func source(_ bytes: [UInt8], quoted: String) throws -> any ByteSource {
+  package static func source(_ bytes: [UInt8], quoted: String) throws -> any ByteSource {
     let plain = MemorySource(bytes)
     if bytes.starts(with: [0x1f, 0x8b]) { return try GzipSource(plain, quoted) }
     if bytes.starts(with: [0x28, 0xb5, 0x2f, 0xfd]) { return try ZstdSource(plain, quoted) }
@@ -39,7 +39,7 @@ final class PlainSource: ByteSource {
     self.path = path
   }
 
-  func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+  package func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
     var filled = 0
     while filled < buffer.count {
       let count = Foundation.read(descriptor, buffer.baseAddress! + filled, buffer.count - filled)
@@ -60,7 +60,7 @@ final class MemorySource: ByteSource {
 
   init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+  package func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
     let count = min(buffer.count, bytes.count - position)
     buffer.copyBytes(from: bytes[position..<position + count])
     position += count

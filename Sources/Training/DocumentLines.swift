@@ -2,7 +2,7 @@ import Arrays
 import Records
 
 /// JSON lines in, the text of one field of each out, every document ending its last line.
-struct DocumentLines {
+package struct DocumentLines {
   /// The longest line.
   static let longest = 1 << 26
 
@@ -10,15 +10,15 @@ struct DocumentLines {
   private let quoted: String
   private var line: [UInt8] = []
   private var number = 1
-  private(set) var documents = 0
+  package private(set) var documents = 0
   private(set) var emptyDocuments = 0
 
-  init(field: String, quoted: String) {
+  package init(field: String, quoted: String) {
     self.field = field
     self.quoted = quoted
   }
 
-  mutating func take(_ piece: UnsafeRawBufferPointer, _ sink: (UnsafeRawBufferPointer) throws -> Void) throws {
+  package mutating func take(_ piece: UnsafeRawBufferPointer, _ sink: (UnsafeRawBufferPointer) throws -> Void) throws {
     var rest = piece[...]
     while let end = rest.firstIndex(of: 0x0a) {
       line.append(contentsOf: rest[..<end])
@@ -32,7 +32,7 @@ struct DocumentLines {
   }
 
   /// The line that has come to its end.
-  mutating func finish(_ sink: (UnsafeRawBufferPointer) throws -> Void) throws {
+  package mutating func finish(_ sink: (UnsafeRawBufferPointer) throws -> Void) throws {
     defer {
       line.removeAll(keepingCapacity: true)
       number += 1

@@ -60,7 +60,7 @@ final class GzipSource: ByteSource {
     input.buffer.deallocate()
   }
 
-  func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+  package func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
     var filled = 0
     while filled < buffer.count, state != .over {
       guard try input.refill() else {

@@ -1,18 +1,20 @@
 /// Bytes that may not be UTF-8 in, UTF-8 out: every byte that belongs to no well-formed character becomes U+FFFD.
 ///
 /// Works piece by piece; a character that a piece cuts in two waits for the next one.
-struct TextMender {
-  private(set) var replaced = 0
+package struct TextMender {
+  package private(set) var replaced = 0
   private var waiting: [UInt8] = []
 
-  mutating func mend(_ piece: UnsafeRawBufferPointer) -> [UInt8] {
+  package init() {}
+
+  package mutating func mend(_ piece: UnsafeRawBufferPointer) -> [UInt8] {
     let text = waiting + piece
     waiting = []
     return mend(text, isLast: false)
   }
 
   /// What waited in vain for the rest of its character.
-  mutating func finish() -> [UInt8] {
+  package mutating func finish() -> [UInt8] {
     let text = waiting
     waiting = []
     return mend(text, isLast: true)

@@ -52,7 +52,7 @@ final class ZstdSource: ByteSource {
     input.buffer.deallocate()
   }
 
-  func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+  package func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
     var output = Part(start: buffer.baseAddress, size: buffer.count, position: 0)
     while output.position < output.size {
       let hasMore = try input.refill()

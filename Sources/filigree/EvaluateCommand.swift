@@ -51,7 +51,7 @@ struct EvaluateCommand: ParsableCommand {
       let tokenizer = try argument.tokenizer(of: stored)
       let text = try TextStore(reading: data, reading.reading)
       for remark in DataOptions.remarks(text.counts) { global.remark(remark) }
-      let progress = ProgressLine("tokenize", total: text.store.count, quiet: global.quiet)
+      let progress = ProgressLine("tokenize", total: text.store.count, quiet: global.quiet, patience: 1)
       stream = try TextEncoding.tokens(of: text.store, 0..<text.store.count, by: tokenizer) {
         progress.show($0, "bytes")
       }
@@ -60,7 +60,8 @@ struct EvaluateCommand: ParsableCommand {
     }
     let loaded = try argument.load(stored, global)
     Interruption.listen()
-    let progress = ProgressLine("evaluate", total: (stream.count + length - 2) / length, quiet: global.quiet)
+    let progress = ProgressLine(
+      "evaluate", total: (stream.count + length - 2) / length, quiet: global.quiet, patience: 1)
     let (loss, tokens) = try loaded.evaluate(stream, sequence: length, batch: batch) { done, _ in
       try Interruption.check()
       progress.show(done, "windows")

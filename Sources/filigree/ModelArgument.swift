@@ -19,7 +19,7 @@ struct ModelArgument: ParsableArguments {
 
   func load(_ stored: StoredModel, _ global: GlobalOptions) throws -> LoadedModel {
     let device = try global.makeDevice()
-    let progress = ProgressLine("load", total: stored.plan.parameterCount, quiet: global.quiet)
+    let progress = ProgressLine("load", total: stored.plan.parameterCount, quiet: global.quiet, patience: 1)
     defer { progress.end() }
     return try stored.load(on: device) { done, _ in progress.show(done, "parameters") }
   }

@@ -64,7 +64,7 @@ struct TokenShardsCommand: ParsableCommand {
     let text = try TextStore(reading: data, reading.reading)
     for remark in DataOptions.remarks(text.counts) { global.remark(remark) }
     Interruption.listen()
-    let progress = ProgressLine("tokenize", total: text.store.count, quiet: global.quiet)
+    let progress = ProgressLine("tokenize", total: text.store.count, quiet: global.quiet, patience: 1)
     let stream = try TextEncoding.tokens(of: text.store, 0..<text.store.count, by: chosen) {
       try Interruption.check()
       progress.show($0, "bytes")

@@ -108,7 +108,7 @@ struct TrainCommand: ParsableCommand {
     let corpus = try Corpus.files(
       data: data, validation: validation, sequence: sequence, tokenizer: tokenizer, options: reading.reading
     ) { done, total in
-      if progress == nil { progress = ProgressLine("tokenize", total: total, quiet: global.quiet) }
+      if progress == nil { progress = ProgressLine("tokenize", total: total, quiet: global.quiet, patience: 1) }
       progress?.show(done, "bytes")
     }
     return corpus

@@ -41,7 +41,7 @@ struct TrainTokenizerCommand: ParsableCommand {
     parts.finish()
     for remark in DataOptions.remarks(counts) { global.remark(remark) }
     var trainer = try PairTrainer(parts.counts, vocabulary: vocabulary)
-    let progress = ProgressLine("learn", total: vocabulary, quiet: global.quiet)
+    let progress = ProgressLine("learn", total: vocabulary, quiet: global.quiet, patience: 1)
     try trainer.train { done in
       if done.isMultiple(of: 256) {
         try Interruption.check()
