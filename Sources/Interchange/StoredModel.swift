@@ -46,8 +46,21 @@ package struct StoredModel: Sendable {
   private init(huggingFace url: URL, _ configurationURL: URL) throws {
     let configuration = try MistralConfiguration(contentsOf: configurationURL)
     let tensors = try TensorFiles(folder: url)
-    let file = try Self.tokenizerFile(in: url)
-    try self.init(url.path, configuration, tensors, file?.tokenizer, file, sequence: nil)
+    var remarks = configuration.remarks
+    var file: TokenizerFile?
+    // Tokens can be scored without it: what is wrong with it matters where a text is given.
+    do {
+      file = try Self.tokenizerFile(in: url)
+      if let tokenizer = file?.tokenizer, tokenizer.vocabularySize > configuration.architecture.vocabularySize {
+        remarks.append(
+          "\(url.path) has a tokenizer of \(tokenizer.vocabularySize) tokens and a model of "
+            + "\(configuration.architecture.vocabularySize): the tokenizer is not used")
+        file = nil
+      }
+    } catch let refusal as Refusal {
+      remarks.append("\(refusal.sentence) (the tokenizer is not used)")
+    }
+    try self.init(url.path, configuration, tensors, file?.tokenizer, file, sequence: nil, remarks)
   }
 
   private static func tokenizerFile(in folder: URL) throws -> TokenizerFile? {
@@ -92,14 +105,14 @@ package struct StoredModel: Sendable {
     configuration.ends = tokenizer.end.map { [Int($0)] } ?? []
     try self.init(
       run.url.path, configuration, tensors, named == TokenStream.unnamedTokenizer ? nil : tokenizer, file,
-      sequence: record.configuration.sequence)
+      sequence: record.configuration.sequence, [])
   }
 
   // MARK: Either
 
   private init(
     _ path: String, _ configuration: MistralConfiguration, _ tensors: TensorFiles, _ tokenizer: (any Tokenizer)?,
-    _ file: TokenizerFile?, sequence: Int?
+    _ file: TokenizerFile?, sequence: Int?, _ remarks: [String]
   ) throws {
     if let tokenizer, tokenizer.vocabularySize > configuration.architecture.vocabularySize {
       throw Refusal.badInput(
@@ -109,7 +122,7 @@ package struct StoredModel: Sendable {
     let plan = try MistralPlan(configuration.architecture, structure: "dense", density: 1, seed: 0) { name, shape in
       try Self.structure(of: "\(name).weight", shape, tensors)
     }
-    var remarks = configuration.remarks
+    var remarks = remarks
     let expected = Set(plan.tensors.map(\.name) + plan.patternNames)
     var unknown = tensors.names.subtracting(expected).filter { name in
       !Self.ignoredEndings.contains { name.hasSuffix($0) }
@@ -181,6 +194,14 @@ package struct LoadedModel: Sendable {
     guard (1...1 << 20).contains(sequence), (1...1 << 20).contains(batch), batch <= (1 << 26) / sequence else {
       throw Refusal.badInput(
         "\(batch) sequences of \(sequence) tokens cannot be planned for; give fewer or shorter ones")
+    }
+    let a = stored.configuration.architecture
+    let features = 4 * a.hiddenSize + (2 * a.heads + 2 * a.keyValueHeads) * a.headDimension + 3 * a.intermediateSize
+    let bytes = 4.0 * Double(batch) * Double(sequence) * Double(a.layers + 1) * Double(features)
+    guard bytes <= Double(ProcessInfo.processInfo.physicalMemory) else {
+      throw Refusal.badInput(
+        "\(batch) sequences of \(sequence) tokens need \(Int(bytes / 1e9)) GB of memory and this machine has "
+          + "\(ProcessInfo.processInfo.physicalMemory / 1_000_000_000); give fewer or shorter ones")
     }
     return try Mistral(stored.plan, batch: batch, sequence: sequence, on: device, parameters: parameters)
   }

@@ -227,62 +227,12 @@ private struct JSONParser {
   }
 
   private mutating func string() throws -> [UInt8] {
-    guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else { throw fault("a string was expected") }
-    position += 1
-    var content: [UInt8] = []
-    var start = position
-    while true {
-      guard position < bytes.count else { throw fault("a string has no end") }
-      let byte = bytes[position]
-      if byte == UInt8(ascii: "\"") { break }
-      guard byte >= 0x20 else { throw fault("a string holds a control character") }
-      position += 1
-      if byte == UInt8(ascii: "\\") {
-        content += bytes[start..<position - 1]
-        content += Array(String(Character(try escape())).utf8)
-        start = position
-      }
+    do {
+      return try JSONText.read(bytes, at: &position)
+    } catch .expected(let what, let place) {
+      throw Fault(reason: "\(what) was expected", position: place)
+    } catch .string(let what, let place) {
+      throw Fault(reason: "a string \(what)", position: place)
     }
-    content += bytes[start..<position]
-    position += 1
-    guard String(validating: content, as: UTF8.self) != nil else { throw fault("a string is not UTF-8") }
-    return content
-  }
-
-  private mutating func escape() throws -> Unicode.Scalar {
-    guard position < bytes.count else { throw fault("an escape has no end") }
-    let byte = bytes[position]
-    position += 1
-    switch byte {
-    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(byte)
-    case UInt8(ascii: "b"): return "\u{8}"
-    case UInt8(ascii: "f"): return "\u{C}"
-    case UInt8(ascii: "n"): return "\n"
-    case UInt8(ascii: "r"): return "\r"
-    case UInt8(ascii: "t"): return "\t"
-    case UInt8(ascii: "u"):
-      let first = try codeUnit()
-      if let scalar = Unicode.Scalar(first) { return scalar }
-      guard UTF16.isLeadSurrogate(first), position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"),
-        bytes[position + 1] == UInt8(ascii: "u")
-      else { throw fault("half a surrogate pair stands alone") }
-      position += 2
-      let second = try codeUnit()
-      guard UTF16.isTrailSurrogate(second) else { throw fault("half a surrogate pair stands alone") }
-      return UTF16.decode(UTF16.EncodedScalar([first, second]))
-    default: throw fault("there is no such escape")
-    }
-  }
-
-  private mutating func codeUnit() throws -> UInt16 {
-    var unit: UInt16 = 0
-    for _ in 0..<4 {
-      guard position < bytes.count, let digit = Character(Unicode.Scalar(bytes[position])).hexDigitValue else {
-        throw fault("a hexadecimal digit was expected")
-      }
-      unit = unit << 4 | UInt16(digit)
-      position += 1
-    }
-    return unit
   }
 }

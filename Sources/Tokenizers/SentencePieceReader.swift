@@ -38,6 +38,7 @@ struct SentencePieceReader {
 
   static let mostPieces = 1 << 21
   static let longestPiece = 512
+  static let mostBytes = 1 << 24
 
   private func refuse(_ fault: String) -> Refusal {
     .badInput(
@@ -71,6 +72,9 @@ struct SentencePieceReader {
     }
     if let long = model.pieces.first(where: { $0.text.count > Self.longestPiece }) {
       throw refuse("a piece of it has \(long.text.count) bytes, more than \(Self.longestPiece)")
+    }
+    guard model.pieces.reduce(0, { $0 + $1.text.count }) <= Self.mostBytes else {
+      throw refuse("its pieces have more than \(Self.mostBytes) bytes together")
     }
     for piece in model.pieces where String(validating: piece.text, as: UTF8.self) == nil || piece.text.isEmpty {
       throw refuse("a piece of it is empty or not UTF-8")

@@ -96,7 +96,8 @@ struct TrainCommand: ParsableCommand {
     guard !global.json else { return }
     let metrics = try JSONLines.read(MetricRecord.self, from: RunFolder(folder).metrics)
     let last = metrics.last { $0.validationLoss != nil }?.validationLoss ?? .nan
-    Output.line("\(plan.record.structure): validation loss \(Numeral.fixed(last, 4)) nats per token, in \(out)")
+    let bytes = corpus.bytesPerToken.flatMap { $0 == 1 ? nil : " (\(Numeral.fixed(last / $0, 4)) per byte)" } ?? ""
+    Output.line("\(plan.record.structure): validation loss \(Numeral.fixed(last, 4)) nats per token\(bytes), in \(out)")
   }
 
   private func readCorpus(_ tokenizer: any Tokenizer, sequence: Int) throws -> Corpus {
@@ -110,6 +111,9 @@ struct TrainCommand: ParsableCommand {
     ) { done, total in
       if progress == nil { progress = ProgressLine("tokenize", total: total, quiet: global.quiet, patience: 1) }
       progress?.show(done, "bytes")
+    }
+    for counts in [corpus.trainingCounts, corpus.validationCounts] {
+      for remark in DataOptions.remarks(counts) { global.remark(remark) }
     }
     return corpus
   }
