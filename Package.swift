@@ -24,19 +24,25 @@ let package = Package(
     .target(name: "Model", dependencies: ["Arrays", "Records", "Devices", "Structures"]),
     .target(name: "Sparsifying", dependencies: ["Arrays", "Devices", "Structures", "Model", "Records"]),
     .target(name: "Checkpoints", dependencies: ["Arrays", "Records"]),
+    .target(name: "Tokenizers", dependencies: ["Arrays", "Records"]),
     .target(
       name: "Training",
-      dependencies: ["Arrays", "Devices", "Structures", "Model", "Sparsifying", "Checkpoints", "Measuring", "Records"]),
+      dependencies: [
+        "Arrays", "Devices", "Structures", "Model", "Sparsifying", "Checkpoints", "Tokenizers", "Measuring", "Records",
+      ]),
     .target(name: "Measuring", dependencies: ["Arrays", "Devices", "Structures", "Records"]),
+    .target(
+      name: "Interchange",
+      dependencies: ["Arrays", "Records", "Devices", "Structures", "Model", "Checkpoints", "Tokenizers", "Training"]),
     .target(name: "Reporting", dependencies: ["Arrays", "Records"]),
     .target(
       name: "Filigree",
-      dependencies: ["Arrays", "Devices", "Structures", "Model", "Measuring", "Records", "Training"]),
+      dependencies: ["Arrays", "Devices", "Structures", "Model", "Measuring", "Records", "Tokenizers", "Training"]),
     .executableTarget(
       name: "FiligreeCommand",
       dependencies: [
-        "Arrays", "Records", "Devices", "Structures", "Model", "Sparsifying", "Checkpoints", "Training",
-        "Measuring", "Reporting", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Arrays", "Records", "Devices", "Structures", "Model", "Sparsifying", "Checkpoints", "Training", "Measuring",
+        "Reporting", "Tokenizers", "Interchange", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/filigree"),
     .executableTarget(name: "OneLayer", dependencies: ["Filigree"], path: "Examples/OneLayer"),
@@ -64,9 +70,24 @@ let package = Package(
     .testTarget(name: "CheckpointsTests", dependencies: ["Arrays", "Records", "Checkpoints"]),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Arrays", "Devices", "Measuring", "Model", "Records", "Structures", "Training"]),
+      dependencies: ["Arrays", "Devices", "Measuring", "Model", "Records", "Structures", "Tokenizers", "Training"]),
+    .testTarget(
+      name: "TokenizersTests", dependencies: ["Arrays", "Records", "Tokenizers"], exclude: ["Fixtures"]),
     .testTarget(name: "MeasuringTests", dependencies: ["Arrays", "Devices", "Measuring", "Structures"]),
     .testTarget(name: "ReportingTests", dependencies: ["Arrays", "Records", "Reporting"]),
+    .testTarget(
+      name: "InterchangeTests",
+      dependencies: [
+        "Arrays", "Records", "Devices", "Structures", "Model", "Checkpoints", "Tokenizers", "Training", "Interchange",
+      ],
+      exclude: ["Fixtures"]),
+    .target(
+      name: "Fuzzing",
+      dependencies: [
+        "Arrays", "Records", "Structures", "Model", "Checkpoints", "Tokenizers", "Training", "Interchange",
+      ], path: "Tests/Fuzzing"),
+    .executableTarget(name: "fuzz", dependencies: ["Fuzzing"], path: "Tests/FuzzProgram"),
+    .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"]),
     .testTarget(name: "CommandTests", dependencies: ["Records", "FiligreeCommand"]),
   ],
   swiftLanguageModes: [.v6],

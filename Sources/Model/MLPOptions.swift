@@ -10,7 +10,8 @@ public struct MLPOptions: Sendable, Equatable {
   /// Shared by default: drawn apart, masks of large blocks remove most hidden units in silence.
   public var masks: GatedMLP.Masks
 
-  public init(denseFirst: Int = 0, denseLast: Int = 0, rateRule: RateRule = .published, masks: GatedMLP.Masks = .shared) {
+  public init(denseFirst: Int = 0, denseLast: Int = 0, rateRule: RateRule = .published, masks: GatedMLP.Masks = .shared)
+  {
     self.denseFirst = denseFirst
     self.denseLast = denseLast
     self.rateRule = rateRule

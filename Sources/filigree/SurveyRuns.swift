@@ -5,6 +5,7 @@ import Measuring
 import Model
 import Records
 import Structures
+import Tokenizers
 import Training
 
 /// The training runs of a survey: what is planned, in which order, and how it is done.
@@ -79,7 +80,8 @@ struct SurveyRuns {
     var subjects = [Subject(label: "dense", density: 1)]
     var densities: [Double] = []
     for (_, density) in chosen where density < 1 && !densities.contains(density) { densities.append(density) }
-    for density in densities where !chosen.contains(where: { $0.label == Narrow.card.family && $0.density == density }) {
+    for density in densities where !chosen.contains(where: { $0.label == Narrow.card.family && $0.density == density })
+    {
       subjects.append(Subject(label: Narrow.card.family, density: density))
     }
     for (label, density) in chosen { subjects += try setting.method.subjects(label, density, setting, corpus) }
