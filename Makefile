@@ -1,11 +1,12 @@
 # make help lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup build survey test check format bench docs clean
+.PHONY: help setup build survey test check format bench docs fuzz clean
 .NOTPARALLEL:
 
 PROGRAM := .build/release/filigree
 SOURCES := Package.swift Sources Tests Examples
 TEST_BUILD := .build-tests
+FUZZ ?= 1000000
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +36,10 @@ bench: setup build ## time the three products of some structures at the MLP's sh
 
 docs: setup ## documentation of the library, in .build/docs
 	@Tools/docs.sh
+
+fuzz: ## a million damaged inputs for every parser of files from outside; FUZZ=10000 for fewer
+	swift build -c release --product fuzz
+	.build/release/fuzz $(FUZZ)
 
 clean: ## remove everything that was built; results stay
 	rm -rf .build $(TEST_BUILD)

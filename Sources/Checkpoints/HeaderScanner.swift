@@ -1,4 +1,5 @@
 import Arrays
+import Records
 
 /// Reads JSON of a known shape from hostile bytes: the caller asks for what must come next, so that nesting has the depth
 /// of the caller's own code and nothing is built before it is checked.
@@ -86,57 +87,18 @@ struct HeaderScanner {
   }
 
   mutating func string() throws -> String {
-    try expect("\"")
-    var content: [UInt8] = []
-    while let byte = next {
-      position += 1
-      switch byte {
-      case UInt8(ascii: "\""):
-        guard let text = String(validating: content, as: UTF8.self) else {
-          throw Mismatch(reason: "a string in its header is not UTF-8")
-        }
-        return text
-      case UInt8(ascii: "\\"): content += Array(String(try escape()).utf8)
-      case 0..<0x20: throw Mismatch(reason: "a string in its header holds a control character")
-      default: content.append(byte)
+    skipSpace()
+    do {
+      var place = position
+      let content = try bytes.withUnsafeBufferPointer { bytes throws(JSONText.Fault) in
+        try JSONText.read(bytes, at: &place)
       }
+      position = place
+      return String(decoding: content, as: UTF8.self)
+    } catch .expected(let what, let place) {
+      throw Mismatch(reason: "byte \(place) of its header should be \(what)")
+    } catch .string(let what, _) {
+      throw Mismatch(reason: "a string in its header \(what)")
     }
-    throw Mismatch(reason: "a string in its header has no end")
-  }
-
-  private mutating func escape() throws -> Unicode.Scalar {
-    guard let byte = next else { throw mismatch("an escape") }
-    position += 1
-    switch byte {
-    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(byte)
-    case UInt8(ascii: "b"): return "\u{8}"
-    case UInt8(ascii: "f"): return "\u{C}"
-    case UInt8(ascii: "n"): return "\n"
-    case UInt8(ascii: "r"): return "\r"
-    case UInt8(ascii: "t"): return "\t"
-    case UInt8(ascii: "u"):
-      let first = try codeUnit()
-      if let scalar = Unicode.Scalar(first) { return scalar }
-      guard UTF16.isLeadSurrogate(first), next == UInt8(ascii: "\\") else { throw mismatch("a surrogate pair") }
-      position += 1
-      guard next == UInt8(ascii: "u") else { throw mismatch("a surrogate pair") }
-      position += 1
-      let second = try codeUnit()
-      guard UTF16.isTrailSurrogate(second) else { throw mismatch("a surrogate pair") }
-      return UTF16.decode(UTF16.EncodedScalar([first, second]))
-    default: throw mismatch("an escape")
-    }
-  }
-
-  private mutating func codeUnit() throws -> UInt16 {
-    var unit: UInt16 = 0
-    for _ in 0..<4 {
-      guard let byte = next, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
-        throw mismatch("a hexadecimal digit")
-      }
-      unit = unit << 4 | UInt16(digit)
-      position += 1
-    }
-    return unit
   }
 }

@@ -21,7 +21,7 @@ package enum SealedJSON {
     try decode(type, from: try OpenFile(reading: url.path).contents(), path: url.path)
   }
 
-  static func bytes(of record: some Encodable, for path: String) throws -> [UInt8] {
+  package static func bytes(of record: some Encodable, for path: String) throws -> [UInt8] {
     let json = try RecordJSON.indented(record, for: path)
     let hasChecksum = (try? JSONDecoder().decode([String: Anything].self, from: Data(json)))?.keys.contains("checksum")
     guard hasChecksum == false, json.first == UInt8(ascii: "{") else {
@@ -37,7 +37,8 @@ package enum SealedJSON {
     return bytes
   }
 
-  static func decode<Record: Decodable>(_ type: Record.Type, from bytes: [UInt8], path: String) throws -> Record {
+  package static func decode<Record: Decodable>(_ type: Record.Type, from bytes: [UInt8], path: String) throws -> Record
+  {
     var zeroed = bytes
     guard bytes.starts(with: opening), bytes.count > digits.upperBound else { throw damaged(path) }
     zeroed.replaceSubrange(digits, with: Array("00000000".utf8))

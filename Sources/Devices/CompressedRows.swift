@@ -14,6 +14,8 @@ public final class CompressedRows: Sendable {
   public let columnStart: [Int32]
   public let row: [Int32]
   public let source: [Int32]
+  /// The orders in which the CPU walks this pattern.
+  let walks = RowsWalks()
 
   public var count: Int { column.count }
 

@@ -13,6 +13,8 @@ public protocol Device: AnyObject, Sendable {
   var threads: Int { get }
   /// A sequence is padded to a multiple of this many tokens.
   var tokenGranularity: Int { get }
+  /// What rounding one activation can do, relative to its size: 2^-24 in fp32, 2^-8 in bf16. Values stay fp32 always.
+  var unitRoundoff: Double { get }
   /// Floating-point operations that the product primitives have done since the device was made.
   var flops: Int { get }
   /// The two limits of the roofline, measured anew on all threads together.
@@ -166,6 +168,9 @@ public struct AdamWStep: Sendable {
 }
 
 extension Device {
+  /// fp32's.
+  public var unitRoundoff: Double { 0x1p-24 }
+
   /// y += a
   public func add(_ a: Activations, to y: Activations) throws { try add(a, scale: 1, to: y) }
 

@@ -5,6 +5,7 @@ import Measuring
 import Model
 @_exported import Records
 import Structures
+import Tokenizers
 import Training
 
 /// What the command line does with one structure, for a program of your own: time it, train with it.

@@ -29,14 +29,17 @@ public final class Mistral: Sendable {
     let dx: Activations
   }
 
-  public init(_ plan: MistralPlan, batch: Int, sequence: Int, on device: any Device) throws {
+  /// - Parameter parameters: of the same plan, made before: another batch or sequence of the same model.
+  public init(
+    _ plan: MistralPlan, batch: Int, sequence: Int, on device: any Device, parameters: Parameters? = nil
+  ) throws {
     let padded = MistralPlan.padded(sequence, device)
     self.plan = plan.resized(sequence: padded)
     self.batch = batch
     self.sequence = sequence
     self.device = device
     architecture = plan.architecture
-    parameters = try Parameters(plan.tensors, initial: plan.initialValues(), on: device)
+    self.parameters = try parameters ?? Parameters(plan.tensors, initial: plan.initialValues(), on: device)
     let tokens = batch * padded, features = architecture.hiddenSize
     func matrix(_ features: Int) throws -> Activations {
       try device.makeActivations(tokens: tokens, features: features)

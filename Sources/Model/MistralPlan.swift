@@ -23,10 +23,12 @@ public struct MistralPlan: Sendable {
   ///   - density: for labels that leave it open.
   ///   - seed: decides patterns and first values, tensor by tensor.
   ///   - options: what is left dense, how masks are drawn, and how learning rates scale.
+  ///   - matrix: the structure of an MLP's matrix by its name and shape, where it is known already.
   ///
   /// `narrow` is a dense MLP with the fraction `density` of the hidden units: the control at equal parameters.
   public init(
-    _ architecture: Architecture, structure: String, density: Double, seed: UInt64, options: MLPOptions = MLPOptions()
+    _ architecture: Architecture, structure: String, density: Double, seed: UInt64, options: MLPOptions = MLPOptions(),
+    matrix: ((_ name: String, _ shape: Shape) throws -> any Structure)? = nil
   ) throws {
     try MistralPlan.check(architecture)
     denseMLPCount = 3 * architecture.layers * architecture.hiddenSize * architecture.intermediateSize
@@ -63,8 +65,9 @@ public struct MistralPlan: Sendable {
         options.keepsDense(layer: index, of: a.layers) && !isNarrow ? "dense" : structure, features: hidden,
         width: architecture.intermediateSize, density: density, masks: options.masks,
         seeds: (patternSeed("gate and up"), patternSeed("up"), patternSeed("down")))
-      func mlp(_ part: String, _ member: any Structure) -> Linear {
-        plan.linear("\(name).mlp.\(part)_proj", member, gain: gain(inputs: member.shape.inputs), seed: seed)
+      func mlp(_ part: String, _ drawn: any Structure) throws -> Linear {
+        let member = try matrix?("\(name).mlp.\(part)_proj", drawn.shape) ?? drawn
+        return plan.linear("\(name).mlp.\(part)_proj", member, gain: gain(inputs: member.shape.inputs), seed: seed)
       }
       let attention = SelfAttention(
         query: dense("\(name).self_attn.q_proj", queries, hidden), key: dense("\(name).self_attn.k_proj", keys, hidden),
@@ -74,7 +77,7 @@ public struct MistralPlan: Sendable {
         attentionNorm: norm("\(name).input_layernorm"), attention: attention,
         mlpNorm: norm("\(name).post_attention_layernorm"),
         mlp: SwiGLUMLP(
-          gate: mlp("gate", members.gate), up: mlp("up", members.up), down: mlp("down", members.down)))
+          gate: try mlp("gate", members.gate), up: try mlp("up", members.up), down: try mlp("down", members.down)))
     }
     self.layers = layers
     finalNorm = norm("model.norm")

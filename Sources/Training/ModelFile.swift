@@ -6,17 +6,20 @@ import Model
 import Records
 
 /// A model's numbers and patterns as safetensors, one tensor at a time straight from and to the device.
-struct ModelFile {
+package struct ModelFile {
   let model: Mistral
   let device: any Device
 
-  static let schema = "filigree.model/1"
+  package init(model: Mistral, device: any Device) {
+    self.model = model
+    self.device = device
+  }
+
+  static let schema = ModelMetadata.schema
 
   /// `<weight>` or `<weight>.values.<tensor>`, and `<weight>.indices.<array>` for what the pattern holds.
-  func values() throws -> SafetensorsWriter {
-    var writer = SafetensorsWriter(metadata: [
-      "filigree.schema": ModelFile.schema, "filigree.structure": model.structureLabel,
-    ])
+  package func values() throws -> SafetensorsWriter {
+    var writer = SafetensorsWriter(metadata: ModelMetadata.of(model))
     try add(model.parameters.values, suffix: "", to: &writer)
     for (name, array) in model.patternArrays {
       try writer.add(name, shape: [array.count], int32s: array)

@@ -1,6 +1,7 @@
 import Arrays
 import Model
 import Records
+import Tokenizers
 
 /// Named models and the training that suits them. All keep the proportions of the 162M reference: heads of 64, four
 /// times as many hidden units as features, untied embeddings, and first weights whose outputs vary as much as the
@@ -51,15 +52,8 @@ package struct Preset: Sendable {
     let steps = steps ?? self.steps
     return TrainingConfiguration(
       preset: name, architecture: architecture, structure: structure, density: density, data: data,
-      validation: validation, dataChecksum: corpus.checksum, tokenizer: tokenizer.name, steps: steps, batch: batch,
-      sequence: sequence, learningRate: learningRate, warmupSteps: max(1, steps / 10),
+      validation: validation, dataChecksum: corpus.checksum, tokenizer: corpus.tokenizerName(tokenizer), steps: steps,
+      batch: batch, sequence: sequence, learningRate: learningRate, warmupSteps: max(1, steps / 10),
       evaluateEvery: max(1, steps / 10), evaluationSequences: 32, checkpointEvery: max(1, steps / 10))
-  }
-}
-
-extension Corpus {
-  /// CRC-32C of the training text and of the validation text.
-  package var checksum: String {
-    "\(CRC32C.text(CRC32C.checksum(training.bytes)))-\(CRC32C.text(CRC32C.checksum(validation.bytes)))"
   }
 }

@@ -1,19 +1,21 @@
 import Arrays
 import Foundation
 
-/// The text of files and directories, one after another, as one buffer of UTF-8 with LF line ends.
+/// The text of files and directories, one after another, as UTF-8 with LF line ends, piece by piece.
 ///
-/// Directories are walked by ``FileTree``; every file is decoded by ``TextDecoder``. Where a file does not end its last
-/// line, a newline is added before the next file, so that two files never share a line.
+/// Directories are walked by ``FileTree``; gzip and zstd are unpacked (``ByteSources``); of JSON lines (`.jsonl`, `.ndjson`)
+/// one field is taken (``DocumentLines``); every text is decoded by ``TextDecoder``. Where a file does not end its last
+/// line, a newline is added before the next file, so that two files never share a line. A path that does not exist and
+/// holds `*`, `?` or `[` is a glob.
 /// - Refused, in one sentence that names the path: nothing there; unreadable; neither file nor directory; a directory
 ///   without text; a file named on its own that is empty; NUL bytes or ill-formed UTF-8, with the byte's offset; more
-///   than `limit` bytes altogether.
+///   than `limit` bytes altogether; damaged packing; a line without the field.
 /// - Empty files inside a directory are passed over and counted. A file with a byte-order mark and no more is empty.
 package struct TextFiles: Sendable {
   package struct Counts: Sendable, Equatable {
     /// Files whose text is in the buffer.
     package var files = 0
-    /// Their size before anything was changed.
+    /// Their size, unpacked, before anything was changed.
     package var bytesRead = 0
     package var byteOrderMarks = 0
     /// CRLF and lone CR that became LF.
@@ -22,41 +24,82 @@ package struct TextFiles: Sendable {
     package var emptyFilesSkipped = 0
     /// Further links to a file that is in the buffer already.
     package var repeatedFilesSkipped = 0
+    /// Bytes that were not UTF-8 and became U+FFFD.
+    package var bytesReplaced = 0
+    /// Of JSON lines.
+    package var documents = 0
   }
 
-  package static let defaultLimit = 1 << 32
+  package struct Options: Sendable {
+    /// What is taken of a JSON line.
+    package var field = "text"
+    /// Whether bytes that are not UTF-8 become U+FFFD instead of being refused.
+    package var replacesInvalid = false
+    package var limit = TextFiles.defaultLimit
+
+    package init() {}
+  }
+
+  package static let defaultLimit = 1 << 40
 
   package private(set) var bytes: [UInt8] = []
   package private(set) var counts = Counts()
 
-  /// Reads `paths` in the order given; a path given twice is read twice.
+  /// All in memory: for texts that are small.
   package init(reading paths: [String], limit: Int = TextFiles.defaultLimit) throws {
-    let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-    defer { piece.deallocate() }
-    for name in paths {
-      guard let path = FileTree.Path(name) else {
-        throw Refusal.badInput("\(name.debugDescription) is not a path: give a file or a directory of text.")
-      }
-      switch try path.look().kind {
-      case .file:
-        if try !append(path, limit: limit, through: piece, advice: "convert it to UTF-8 or leave it out") {
-          throw Refusal.badInput("The file \(path.quoted) is empty: give a file with text.")
-        }
-      case .folder: try append(folder: path, limit: limit, through: piece)
-      case .other:
-        throw Refusal.badInput("\(path.quoted) is neither a file nor a directory: save its text to a file first.")
-      }
-    }
+    var options = Options()
+    options.limit = limit
+    var bytes: [UInt8] = []
+    counts = try Self.read(paths, options) { bytes.append(contentsOf: $0) }
+    self.bytes = bytes
   }
 
-  private mutating func append(
-    folder: FileTree.Path, limit: Int, through piece: UnsafeMutableRawBufferPointer
-  ) throws {
+  /// Reads `paths` in the order given, a path given twice twice, and hands the text to `sink`.
+  package static func read(
+    _ paths: [String], _ options: Options = Options(), into sink: (UnsafeRawBufferPointer) throws -> Void
+  ) throws -> Counts {
+    try withoutActuallyEscaping(sink) { sink in
+      var reading = TextReading(options, sink)
+      defer { reading.piece.deallocate() }
+      for name in try paths.flatMap(FileTree.matches) {
+        guard let path = FileTree.Path(name) else {
+          throw Refusal.badInput("\(name.debugDescription) is not a path: give a file or a directory of text.")
+        }
+        switch try path.look().kind {
+        case .file:
+          if try !reading.append(path, advice: "convert it to UTF-8 or leave it out") {
+            throw Refusal.badInput("The file \(path.quoted) is empty: give a file with text.")
+          }
+        case .folder: try reading.append(folder: path)
+        case .other:
+          throw Refusal.badInput("\(path.quoted) is neither a file nor a directory: save its text to a file first.")
+        }
+      }
+      return reading.counts
+    }
+  }
+}
+
+/// ``TextFiles`` at work.
+private struct TextReading {
+  let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+  private let options: TextFiles.Options
+  private let sink: (UnsafeRawBufferPointer) throws -> Void
+  private(set) var counts = TextFiles.Counts()
+  private var total = 0
+  private var last: UInt8 = 0x0a
+
+  init(_ options: TextFiles.Options, _ sink: @escaping (UnsafeRawBufferPointer) throws -> Void) {
+    self.options = options
+    self.sink = sink
+  }
+
+  mutating func append(folder: FileTree.Path) throws {
     let before = counts
     var tree = FileTree(folder)
     while let path = try tree.next() {
       let advice = "convert it to UTF-8 or move it out of the directory \(folder.quoted)"
-      if try !append(path, limit: limit, through: piece, advice: advice) { counts.emptyFilesSkipped += 1 }
+      if try !append(path, advice: advice) { counts.emptyFilesSkipped += 1 }
     }
     counts.repeatedFilesSkipped += tree.repeatedFiles
     guard counts.files > before.files else {
@@ -68,9 +111,7 @@ package struct TextFiles: Sendable {
   }
 
   /// Appends the text of one regular file; false where it has none.
-  private mutating func append(
-    _ path: FileTree.Path, limit: Int, through piece: UnsafeMutableRawBufferPointer, advice: String
-  ) throws -> Bool {
+  mutating func append(_ path: FileTree.Path, advice: String) throws -> Bool {
     // A pipe that has taken the file's place since it was looked at must not block.
     let descriptor = open(path.characters, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw path.refusal(errno) }
@@ -80,25 +121,24 @@ package struct TextFiles: Sendable {
     guard FileTree.Path.Kind(mode: information.st_mode) == .file else {
       throw Refusal.badInput("\(path.quoted) is no longer a file: name the text files again.")
     }
-
+    let source = try ByteSources.source(descriptor, path)
     var decoder = TextDecoder()
+    var mender = TextMender()
+    var lines = path.isJSONLines ? DocumentLines(field: options.field, quoted: path.quoted) : nil
     var isEmpty = true
+    var size = 0
     do {
       while true {
-        let filled = try TextFiles.fill(piece, from: descriptor, path)
-        if filled == 0 { break }
-        let kept = try decoder.decode(UnsafeMutableRawBufferPointer(rebasing: piece[..<filled]))
-        if kept > 0, isEmpty {
-          isEmpty = false
-          if let last = bytes.last, last != UInt8(ascii: "\n") {
-            bytes.append(UInt8(ascii: "\n"))
-            counts.newlinesAdded += 1
-          }
+        let filled = try source.read(into: piece)
+        size += filled
+        let bytes = UnsafeMutableRawBufferPointer(rebasing: piece[..<filled])
+        if options.replacesInvalid {
+          var text = mender.mend(UnsafeRawBufferPointer(bytes))
+          if filled < piece.count { text += mender.finish() }
+          try text.withUnsafeMutableBytes { try take($0, &decoder, &lines, path, &isEmpty) }
+        } else if filled > 0 {
+          try take(bytes, &decoder, &lines, path, &isEmpty)
         }
-        guard kept <= limit - bytes.count else {
-          throw Refusal.badInput("With \(path.quoted) the text exceeds \(limit) bytes: give fewer files.")
-        }
-        bytes.append(contentsOf: piece[..<kept])
         if filled < piece.count { break }
       }
       try decoder.finish()
@@ -107,28 +147,74 @@ package struct TextFiles: Sendable {
     } catch TextDecoder.Fault.illFormed(let offset) {
       throw Refusal.badInput("\(path.quoted) is not UTF-8 at byte offset \(offset): \(advice).")
     }
+    if lines != nil {
+      try lines?.finish { try emit($0, path, &isEmpty) }
+      counts.documents += lines?.documents ?? 0
+    }
     if isEmpty { return false }
     counts.files += 1
-    counts.bytesRead += decoder.bytesRead
+    counts.bytesRead += size
     counts.byteOrderMarks += decoder.byteOrderMarks
     counts.lineEndsChanged += decoder.lineEndsChanged
+    counts.bytesReplaced += mender.replaced
     return true
   }
 
-  /// Bytes read, fewer than `piece` holds only at the end of the file.
-  private static func fill(
-    _ piece: UnsafeMutableRawBufferPointer, from descriptor: Int32, _ path: FileTree.Path
-  ) throws -> Int {
-    var filled = 0
-    while filled < piece.count {
-      let count = read(descriptor, piece.baseAddress! + filled, piece.count - filled)
-      if count == 0 { break }
-      if count > 0 {
-        filled += count
-      } else if errno != EINTR {
-        throw path.refusal(errno)
+  private mutating func take(
+    _ bytes: UnsafeMutableRawBufferPointer, _ decoder: inout TextDecoder, _ lines: inout DocumentLines?,
+    _ path: FileTree.Path, _ isEmpty: inout Bool
+  ) throws {
+    let kept = try decoder.decode(bytes)
+    let text = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[..<kept])
+    if lines == nil {
+      try emit(text, path, &isEmpty)
+    } else {
+      try lines?.take(text) { try emit($0, path, &isEmpty) }
+    }
+  }
+
+  private mutating func emit(_ text: UnsafeRawBufferPointer, _ path: FileTree.Path, _ isEmpty: inout Bool) throws {
+    guard let end = text.last else { return }
+    let needsNewline = isEmpty && last != 0x0a
+    guard text.count <= options.limit - total - (needsNewline ? 1 : 0) else {
+      throw Refusal.badInput("With \(path.quoted) the text exceeds \(options.limit) bytes: give fewer files.")
+    }
+    if needsNewline {
+      try [UInt8(0x0a)].withUnsafeBytes { try sink($0) }
+      counts.newlinesAdded += 1
+      total += 1
+    }
+    isEmpty = false
+    total += text.count
+    last = end
+    try sink(text)
+  }
+}
+
+extension FileTree.Path {
+  /// By its name, packed or not.
+  fileprivate var isJSONLines: Bool {
+    let name = characters.dropLast().map { UInt8(bitPattern: $0) }
+    return ["", ".gz", ".zst"].contains { packing in
+      [".jsonl", ".ndjson"].contains { ending in
+        name.suffix(ending.utf8.count + packing.utf8.count).elementsEqual((ending + packing).utf8)
       }
     }
-    return filled
+  }
+}
+
+extension FileTree {
+  /// The paths that a glob names, in the order of their bytes; the path itself where it exists or is no glob.
+  package static func matches(_ name: String) throws -> [String] {
+    guard name.contains(where: { "*?[".contains($0) }), let path = Path(name), access(path.characters, F_OK) != 0 else {
+      return [name]
+    }
+    var found = glob_t()
+    defer { globfree(&found) }
+    guard glob(path.characters, GLOB_ERR | GLOB_NOSORT, nil, &found) == 0 else {
+      throw Refusal.badInput("Nothing matches \(path.quoted): check the pattern.")
+    }
+    let names = (0..<Int(found.gl_pathc)).compactMap { index in found.gl_pathv[index].map { String(cString: $0) } }
+    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 }

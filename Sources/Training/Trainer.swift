@@ -52,6 +52,11 @@ package final class Trainer {
         "training needs \(needed) bytes of memory and this machine has \(record.machine.memoryBytes); use a smaller "
           + "model, batch or sequence")
     }
+    guard corpus.largestToken < c.architecture.vocabularySize else {
+      throw Refusal.badInput(
+        "the text has the token \(corpus.largestToken) and the vocabulary is \(c.architecture.vocabularySize); "
+          + "raise --vocabulary")
+    }
     self.folder = RunFolder(folder)
     batches = try Batches(tokens: corpus.training.count, sequence: c.sequence, batch: c.batch, seed: record.seed)
     validation = try Batches(tokens: corpus.validation.count, sequence: c.sequence, batch: 1, seed: 0)
@@ -171,7 +176,7 @@ package final class Trainer {
   }
 
   private func train() throws -> (metric: MetricRecord, change: Sparsifier.Change?) {
-    let windows = corpus.training.windows(at: batches.starts(step: step), sequence: configuration.sequence)
+    let windows = try corpus.training.windows(at: batches.starts(step: step), sequence: configuration.sequence)
     let rate = schedule.rate(step: step)
     let flops = cost.flops(step: step)
     var energy = EnergyCounter.open()
@@ -235,7 +240,7 @@ package final class Trainer {
     var sum = 0.0, tokens = 0
     for first in stride(from: 0, to: starts.count, by: configuration.batch) {
       let part = Array(starts[first..<min(starts.count, first + configuration.batch)])
-      var windows = corpus.validation.windows(at: part, sequence: configuration.sequence)
+      var windows = try corpus.validation.windows(at: part, sequence: configuration.sequence)
       // A last batch that is not full is filled with rows that do not count.
       let missing = (configuration.batch - part.count) * configuration.sequence
       windows.inputs += [Int32](repeating: 0, count: missing)

@@ -49,8 +49,7 @@ struct BenchCommand: ParsableCommand {
     }
     let writer = try out.map { try JSONLinesWriter<BenchRecord>(try PathOption.url($0, "--out")) }
     let device = try global.makeDevice()
-    let libraries = try against.map { try DenseLibrary.named(ListOption.items($0)) } ?? DenseLibrary.found()
-    if libraries.isEmpty { global.remark("no OpenBLAS, BLIS or MKL found: the own dense product is the baseline") }
+    let libraries = try against.map { try DenseLibrary.named(ListOption.items($0)) } ?? global.denseLibraries()
     Interruption.listen()
     var bench = try Bench(device: device, libraries: libraries)
     bench.seed = global.seed

@@ -45,7 +45,7 @@ struct DoctorCommand: ParsableCommand {
     let device = try global.makeDevice()
     let libraries = DenseLibrary.found(), host = Machine.read()
     let machine = MachineRecord(device: device, libraries: libraries, limits: try device.measureLimits())
-    let found = Set(libraries.map(\.name))
+    let found = Set(libraries.map(\.name)), cuda = CUDADiagnosis.read()
     let diagnosis = Diagnosis(
       machine: machine, cores: host.coresDescription, memory: host.memoryDescription,
       instructionSets: CPUDevice.available,
@@ -55,7 +55,8 @@ struct DoctorCommand: ParsableCommand {
       devices: [
         DeviceDiagnosis(
           name: "cpu", available: true, remark: "forward and both gradients", primitives: Self.primitives),
-        DeviceDiagnosis(name: "cuda", available: false, remark: "this version has no CUDA device", primitives: []),
+        DeviceDiagnosis(
+          name: "cuda", available: cuda.isAvailable, remark: cuda.summary, primitives: cuda.primitives + cuda.libraries),
       ])
     if global.json { return Output.write(try RecordJSON.indented(diagnosis, for: "standard output") + [10]) }
     show(diagnosis)

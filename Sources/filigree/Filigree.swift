@@ -16,7 +16,8 @@ struct Filigree: ParsableCommand {
     version: "filigree \(version) (\(Commit.current))",
     subcommands: [
       DoctorCommand.self, ListCommand.self, BenchCommand.self, TrainCommand.self,
-      SurveyCommand.self, ReportCommand.self,
+      SurveyCommand.self, ReportCommand.self, EvaluateCommand.self, ScoreCommand.self, GenerateCommand.self,
+      ExportCommand.self, TokenizeCommand.self,
     ])
 
   static let version = "0.1.0"

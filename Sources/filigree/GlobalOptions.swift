@@ -13,6 +13,9 @@ struct GlobalOptions: ParsableArguments {
   @Option(help: "Instruction set of the CPU's kernels: scalar, avx2, avx512 or neon; by default the best here.")
   var isa: String?
 
+  @Option(help: "What a CUDA device computes with: bf16, fp32 or tf32; sums, weights and moments are fp32 always.")
+  var precision = "bf16"
+
   /// - Throws: a `Refusal` of kind `missing` for a device that is not here.
   func makeDevice() throws -> any Device {
     if device == "cpu" { return try CPUDevice(threads: threads, isa: isa) }
@@ -20,7 +23,18 @@ struct GlobalOptions: ParsableArguments {
     guard device == "cuda" || device.hasPrefix("cuda:") && Int(index).map({ $0 >= 0 }) == true else {
       throw Refusal.badInput("there is no kind of device '\(device)'; write cpu, cuda or cuda:0")
     }
-    throw Refusal.missing("this version of filigree has no CUDA device; use --device cpu")
+    guard let precision = CUDAPrecision(rawValue: precision) else {
+      throw Refusal.badInput("there is no precision '\(precision)'; write bf16, fp32 or tf32")
+    }
+    return try CUDADevice(index: Int(index) ?? 0, precision: precision)
+  }
+
+  /// The dense products to beat: a processor's libraries are no rivals of a GPU, whose own dense product is cuBLASLt's.
+  func denseLibraries() -> [DenseLibrary] {
+    guard device == "cpu" else { return [] }
+    let libraries = DenseLibrary.found()
+    if libraries.isEmpty { remark("no OpenBLAS, BLIS or MKL found: the own dense product is the baseline") }
+    return libraries
   }
 
   func remark(_ sentence: String) {

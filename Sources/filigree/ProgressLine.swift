@@ -15,7 +15,11 @@ final class ProgressLine {
   /// Seconds between two lines where there is no terminal.
   private static let plainInterval = 30.0
 
-  init(_ title: String, total: Int, quiet: Bool) {
+  /// Seconds before anything is shown: what ends sooner needs no line.
+  private let patience: Double
+
+  init(_ title: String, total: Int, quiet: Bool, patience: Double = 0) {
+    self.patience = patience
     self.title = title
     self.total = max(1, total)
     self.quiet = quiet
@@ -25,7 +29,9 @@ final class ProgressLine {
     let now = Clock.seconds()
     let first = first ?? done
     self.first = first
-    guard !quiet, now - last > (isTerminal ? 0.1 : Self.plainInterval) || (isTerminal && done == total) else { return }
+    guard !quiet, now - start >= patience,
+      now - last > (isTerminal ? 0.1 : Self.plainInterval) || (isTerminal && done == total)
+    else { return }
     last = now
     let seconds = done > first ? (now - start) / Double(done - first) * Double(total - done) : nil
     let left = seconds.map { ", \(ProgressLine.clock($0)) left" } ?? ""

@@ -4,6 +4,7 @@ import Foundation
 import Measuring
 import Records
 import Structures
+import Tokenizers
 import Training
 
 /// A survey directory on its way from a plan to a report. Every part knows what is already there, so that the same call
@@ -54,7 +55,7 @@ struct Survey {
       preset: preset.name, argv: CommandLine.arguments, modelPreset: training.name, steps: setting.steps,
       tokensPerStep: training.batch * training.sequence,
       corpus: SurveyRecord.Corpus(
-        name: corpus.name, trainingBytes: corpus.training.count, validationBytes: corpus.validation.count,
+        name: corpus.name, trainingBytes: corpus.trainingBytes, validationBytes: corpus.validationBytes,
         unigramEntropy: corpus.unigramEntropy, entropyRate: corpus.entropyRate),
       shapes: (preset.shapes + [wide, tall]).map(\.description),
       benchTokens: preset.tokens + [training.batch * training.sequence], densities: benchDensities, runs: runs.runs,

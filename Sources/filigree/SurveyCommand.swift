@@ -57,9 +57,13 @@ struct SurveyCommand: ParsableCommand {
       data.isEmpty
       ? try Corpus.generated(seed: global.seed, sequence: training.sequence)
       : try Corpus.files(data: data, validation: validation, sequence: training.sequence)
+    guard corpus.largestToken < training.architecture.vocabularySize else {
+      throw Refusal.badInput(
+        "the text has the token \(corpus.largestToken) and \(training.name) a vocabulary of "
+          + "\(training.architecture.vocabularySize); choose a larger --model")
+    }
     let device = try global.makeDevice()
-    let libraries = DenseLibrary.found()
-    if libraries.isEmpty { global.remark("no OpenBLAS, BLIS or MKL found: the own dense product is the baseline") }
+    let libraries = global.denseLibraries()
     var bench = try Bench(device: device, libraries: libraries)
     bench.seed = global.seed
     bench.budget = preset.benchBudget

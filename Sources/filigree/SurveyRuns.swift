@@ -5,6 +5,7 @@ import Measuring
 import Model
 import Records
 import Structures
+import Tokenizers
 import Training
 
 /// The training runs of a survey: what is planned, in which order, and how it is done.

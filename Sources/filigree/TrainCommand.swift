@@ -2,10 +2,12 @@ import ArgumentParser
 import Arrays
 import Devices
 import Foundation
+import Interchange
 import Measuring
 import Model
 import Records
 import Structures
+import Tokenizers
 import Training
 
 struct TrainCommand: ParsableCommand {
@@ -27,7 +29,7 @@ struct TrainCommand: ParsableCommand {
   var data: [String] = []
   @Option(parsing: .upToNextOption, help: "Text to validate on; by default the end of --data.")
   var validation: [String] = []
-  @Option(help: "bytes.") var tokenizer = "bytes"
+  @Option(help: "bytes, a tokenizer.json of the BPE kind or a SentencePiece model.") var tokenizer = "bytes"
   @Option(help: "Optimiser steps.") var steps: Int?
   @Option(help: "Sequences in a step.") var batch: Int?
   @Option(help: "Tokens in a sequence.") var sequence: Int?
@@ -40,29 +42,29 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "Print parameters, operations and memory, and run nothing.") var dryRun = false
   @OptionGroup var method: MethodOptions
   @OptionGroup var model: ArchitectureOptions
+  @OptionGroup var reading: DataOptions
 
   func run() throws {
     let chosen = try Preset.named(preset)
-    guard tokenizer == "bytes" else {
-      throw Refusal.badInput("there is no tokenizer '\(tokenizer)'; this version has 'bytes'")
-    }
+    let (tokenizer, tokenizerFile) = try TokenizerFile.named(tokenizer)
+    let base = try model.base(or: chosen.architecture, global)
     let density = try ListOption.density(density, sparsity: sparsity)
     let length = sequence ?? chosen.sequence
     guard (1...1 << 20).contains(length) else {
       throw Refusal.badInput("--sequence \(length) is not from 1 to 1048576")
     }
     try PathOption.requireData(data, validation: validation)
-    let corpus =
-      data.isEmpty
-      ? try Corpus.generated(seed: global.seed, sequence: length)
-      : try Corpus.files(data: data, validation: validation, sequence: length)
+    let corpus = try readCorpus(tokenizer, sequence: length)
     var configuration = chosen.configuration(
       structure: structure, density: density, corpus: corpus, data: data, validation: validation,
-      tokenizer: ByteTokenizer(), steps: steps)
+      tokenizer: tokenizer, steps: steps)
+    configuration.architecture = base
     try apply(to: &configuration)
-    guard configuration.architecture.vocabularySize >= 256 else {
+    let needed = corpus.isText ? tokenizer.vocabularySize : Int(corpus.largestToken) + 1
+    guard configuration.architecture.vocabularySize >= needed else {
       throw Refusal.badInput(
-        "--vocabulary \(configuration.architecture.vocabularySize) is below the 256 that bytes need")
+        "--vocabulary \(configuration.architecture.vocabularySize) is below the \(needed) that "
+          + "\(corpus.isText ? tokenizer.name : "these tokens") need; give --vocabulary \(needed) or more")
     }
     let device = try global.makeDevice()
     let machine = MachineRecord(device: device, libraries: [], limits: try device.measureLimits())
@@ -78,6 +80,7 @@ struct TrainCommand: ParsableCommand {
     }
     Interruption.listen()
     let trainer = try Trainer(plan.record, plan: plan.model, corpus: corpus, folder: folder, on: device)
+    try keep(tokenizerFile, in: folder)
     let progress = ProgressLine("train \(plan.record.structure)", total: configuration.steps, quiet: global.quiet)
     let outcome = try trainer.run(interrupted: { Interruption.isAsked }) { metric in
       if let loss = metric.loss {
@@ -94,7 +97,33 @@ struct TrainCommand: ParsableCommand {
     guard !global.json else { return }
     let metrics = try JSONLines.read(MetricRecord.self, from: RunFolder(folder).metrics)
     let last = metrics.last { $0.validationLoss != nil }?.validationLoss ?? .nan
-    Output.line("\(plan.record.structure): validation loss \(Numeral.fixed(last, 4)) nats per token, in \(out)")
+    let bytes = corpus.bytesPerToken.flatMap { $0 == 1 ? nil : " (\(Numeral.fixed(last / $0, 4)) per byte)" } ?? ""
+    Output.line("\(plan.record.structure): validation loss \(Numeral.fixed(last, 4)) nats per token\(bytes), in \(out)")
+  }
+
+  private func readCorpus(_ tokenizer: any Tokenizer, sequence: Int) throws -> Corpus {
+    guard !data.isEmpty else {
+      return try Corpus.generated(seed: global.seed, sequence: sequence, tokenizer: tokenizer)
+    }
+    var progress: ProgressLine?
+    defer { progress?.end() }
+    let corpus = try Corpus.files(
+      data: data, validation: validation, sequence: sequence, tokenizer: tokenizer, options: reading.reading
+    ) { done, total in
+      if progress == nil { progress = ProgressLine("tokenize", total: total, quiet: global.quiet, patience: 1) }
+      progress?.show(done, "bytes")
+    }
+    for counts in [corpus.trainingCounts, corpus.validationCounts] {
+      for remark in DataOptions.remarks(counts) { global.remark(remark) }
+    }
+    return corpus
+  }
+
+  /// A run holds the tokenizer that its tokens are of, so that it can be evaluated, generated from and exported.
+  private func keep(_ file: TokenizerFile?, in folder: URL) throws {
+    guard let file, !RunFolder(folder).exists else { return }
+    try AtomicFile.makeFolder(folder)
+    try AtomicFile.write(file.bytes, to: folder.appendingPathComponent(file.usualName))
   }
 
   private func apply(to c: inout TrainingConfiguration) throws {
@@ -127,7 +156,17 @@ struct ArchitectureOptions: ParsableArguments {
   @Option var ropeTheta: Double?
   @Option(help: "Tokens that a query sees, itself included; 0 for all before it.") var slidingWindow: Int?
   @Option var initializerRange: Double?
-  @Flag(help: "The output layer is the embedding.") var tiedEmbeddings = false
+  @Flag(inversion: .prefixedNo, help: "The output layer is the embedding.") var tiedEmbeddings: Bool?
+  @Option(help: "A Mistral's config.json in place of the preset's architecture; the flags above override it.")
+  var config: String?
+
+  /// The architecture that the flags change.
+  func base(or preset: Architecture, _ global: GlobalOptions) throws -> Architecture {
+    guard let config else { return preset }
+    let configuration = try MistralConfiguration(contentsOf: try PathOption.url(config, "--config"))
+    for remark in configuration.remarks { global.remark(remark) }
+    return configuration.architecture
+  }
 
   func apply(to a: inout Architecture) {
     if let hiddenSize { a.hiddenSize = hiddenSize }
@@ -144,6 +183,6 @@ struct ArchitectureOptions: ParsableArguments {
     if let ropeTheta { a.ropeTheta = ropeTheta }
     if let slidingWindow { a.slidingWindow = slidingWindow == 0 ? nil : slidingWindow }
     if let initializerRange { a.initializerRange = initializerRange }
-    if tiedEmbeddings { a.tiedEmbeddings = true }
+    if let tiedEmbeddings { a.tiedEmbeddings = tiedEmbeddings }
   }
 }

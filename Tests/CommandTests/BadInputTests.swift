@@ -85,6 +85,39 @@ func expectRefusal(
     BadRequest("an instruction set that is not here", word: "neon", status: 3, ["doctor", "--isa", foreign]),
   ]
 
+  static let models: [BadRequest] = [
+    BadRequest("a model nowhere", word: "nowhere", ["evaluate", "nowhere", "--data", "text.txt"]),
+    BadRequest("a model that is a directory of nothing", word: "config.json", ["score", "bare", "--tokens", "1,2"]),
+    BadRequest("nothing to evaluate on", word: "--data", ["evaluate", "bare"]),
+    BadRequest("tokens that are words", word: "'one'", ["score", "bare", "--tokens", "one,2"]),
+    BadRequest("tokens below zero", word: "'-1'", ["score", "bare", "--tokens=-1,2"]),
+    BadRequest("no tokens", word: "--tokens", ["score", "bare"]),
+    BadRequest("tokens twice", word: "--tokens", ["score", "bare", "--tokens", "1,2", "--tokens-file", "text.txt"]),
+    BadRequest("text below no tokens", word: "--max-tokens", ["generate", "bare", "--max-tokens=-1"]),
+    BadRequest("an export to nowhere", word: "--out", ["export", "bare"]),
+    BadRequest(
+      "an export of both forms", word: "--densify", ["export", "bare", "--out", "new", "--densify", "--compressed"]),
+    BadRequest("tokens of nothing", word: "--data", ["tokenize", "--out", "new"]),
+    BadRequest("tokens to nowhere", word: "--out", ["tokenize", "--data", "text.txt"]),
+    BadRequest(
+      "tokens held out beyond all", word: "--holdout",
+      ["tokenize", "--data", "text.txt", "--out", "new", "--holdout", "1"]),
+    BadRequest(
+      "files of no token", word: "--shard-tokens",
+      ["tokenize", "--data", "text.txt", "--out", "new", "--shard-tokens", "0"]),
+    BadRequest(
+      "a file's name with a folder", word: "--name",
+      ["tokenize", "--data", "text.txt", "--out", "new", "--name", "a/b"]),
+    BadRequest(
+      "a vocabulary below the bytes", word: "256",
+      ["tokenize", "train", "--vocabulary", "256", "--data", "text.txt", "--out", "new"]),
+    BadRequest("a tokenizer of nothing", word: "--data", ["tokenize", "train", "--out", "new"]),
+    BadRequest("a tokenizer to nowhere", word: "--out", ["tokenize", "train", "--data", "text.txt"]),
+  ]
+
+  @Test("What cannot be done with a model or a text is refused in one line, and leaves no trace", arguments: models)
+  func refusesModel(_ request: BadRequest) throws { try refuse(request) }
+
   #if arch(x86_64)
     static let foreign = "neon"
   #else
@@ -142,6 +175,10 @@ func expectRefusal(
     BadRequest("a run below a regular file", word: "Not a directory", Tiny.train(to: "plain/new")),
     BadRequest("a run on a regular file", word: "plain", Tiny.train(to: "plain")),
     BadRequest("a run without a name", word: "--out", Tiny.train(to: "")),
+    BadRequest("an architecture from nowhere", word: "nowhere.json", train(["--config", "nowhere.json"])),
+    BadRequest("an architecture that is none", word: "JSON", train(["--config", "text.txt"])),
+    BadRequest("a tokenizer that is a text", word: "text.txt", train(["--tokenizer", "text.txt"])),
+    BadRequest("a glob that matches nothing", word: "*.md", Tiny.train(on: "*.md", to: "new")),
     BadRequest("a run nowhere", word: "--out", ["train", "--data", "text.txt"] + Tiny.shape),
   ]
 

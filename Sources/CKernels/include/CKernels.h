@@ -17,6 +17,8 @@ enum { FG_LINE = 16 };
 // y[p][r] = y + p*yPanel + r*yRow. Only the first `columns` (<= 16) floats of a row of y are read or written.
 //
 // `packed` weights are what `pack` made of the others: one segment, the rows of a register tile together for each step.
+//
+// Either wRow or wStep is 1.
 typedef struct fg_product {
   const float *w;
   const int32_t *wIndex;
@@ -32,30 +34,32 @@ typedef struct fg_product {
   int32_t packed;
 } fg_product;
 
-// Compressed rows rowBegin ..< rowEnd times panels: y[p][r] (+)= sum over k in begin[r] ..< end[r] of
-// value[k] * x[p][column[k]].
+// Entries begin ..< end of a pattern for 1 to rowPanels panels; entry e is the weights start[e] ..< start[e + 1] of row
+// row[e]:
+//
+//     y[row[e]][p] (+)= sum over k in start[e] ..< start[e + 1] of value[k] * x[column[k]][p]
+//
+// x is what `gatherLines` made of as many panels; its pointer is that of column 0, whether or not column 0 was gathered.
+// The sums lie as the lines of x do, all panels of a row side by side.
 typedef struct fg_spmm {
-  const int32_t *begin, *end, *column;
+  const int32_t *row, *start, *column;
   const float *value;
-  ptrdiff_t rowBegin, rowEnd;
+  ptrdiff_t begin, end;
   const float *x;
-  ptrdiff_t xPanel;
   float *y;
-  ptrdiff_t yPanel;
-  ptrdiff_t panels;
+  int32_t panels;
   int32_t accumulate;
 } fg_spmm;
 
-// The sampled product of the same pattern: value[k] += sum over p, t of dy[p][r][t] * x[p][column[k]][t].
+// The sampled product of the same pattern: value[k] += sum over p, t of dy[p][row[e]][t] * x[column[k]][p][t].
 typedef struct fg_sddmm {
-  const int32_t *begin, *end, *column;
+  const int32_t *row, *start, *column;
   float *value;
-  ptrdiff_t rowBegin, rowEnd;
+  ptrdiff_t begin, end;
   const float *dy;
   ptrdiff_t dyPanel;
   const float *x;
-  ptrdiff_t xPanel;
-  ptrdiff_t panels;
+  int32_t panels;
 } fg_sddmm;
 
 // One AdamW step on `count` numbers (Loshchilov and Hutter 2019, in PyTorch's order of operations).
@@ -77,6 +81,8 @@ typedef struct fg_kernels {
   const char *isa;
   // Rows of the register tile: a caller that splits rows does best in multiples of it.
   int32_t tileRows;
+  // The most panels that `spmm` and `sddmm` take at once.
+  int32_t rowPanels;
 #define KERNEL(name, parameters) void(*name) parameters;
 #include "kernels.def"
 #undef KERNEL

@@ -1,71 +1,68 @@
 import Arrays
 import CKernels
+import Glibc
 
 /// The three products of `CompressedRows`: weights are broadcast, lanes are tokens, four panels at once.
+///
+/// A task is one chunk of rows for a few groups of four panels. For every tile of columns the lines of a group are copied
+/// side by side, and all rows of the chunk use them from there; the values are copied once a call into the order in
+/// which they are met.
 extension CPUDevice {
-  /// Panels of one task: enough to use an index four times, few enough for a share of the second-level cache.
-  private static let panelsAtOnce = 4
-  private static let rowsPerTask = 128
+  /// From this many panels on, a copy of the values in tile order pays.
+  private static let panelsWorthTiling = 4
+  /// Groups of panels of one task: a chunk's weights are met again and again from the second-level cache.
+  private static let groupsPerTask = 8
 
   public func multiply(
     _ pattern: CompressedRows, _ values: Vector, _ x: Activations, into y: Activations, accumulate: Bool
   ) throws {
     precondition(x.features == pattern.columns && y.features == pattern.rows && values.count == pattern.count)
-    multiply(
-      rows: pattern.rows, start: pattern.rowStart, column: pattern.column, UnsafePointer(values.pointer), x, y,
-      accumulate: accumulate)
+    let walk = pattern.walks.rows(of: pattern, tiled: x.panels >= CPUDevice.panelsWorthTiling)
+    try multiply(walk, values, x, y, accumulate: accumulate)
   }
 
   public func multiplyTransposed(
     _ pattern: CompressedRows, _ values: Vector, _ dy: Activations, into dx: Activations, accumulate: Bool
   ) throws {
     precondition(dy.features == pattern.rows && dx.features == pattern.columns && values.count == pattern.count)
-    // The values in the transpose's order: one gather for all tokens.
-    try withBuffer(byteCount: max(1, pattern.count) * 4) { buffer in
-      let turned = buffer.address.assumingMemoryBound(to: Float.self)
-      let source = values.pointer
-      let chunk = 1 << 15
-      pattern.source.withUnsafeBufferPointer { order in
-        pool.run((pattern.count + chunk - 1) / chunk) { task in
-          for k in task * chunk..<min(pattern.count, (task + 1) * chunk) { turned[k] = source[Int(order[k])] }
-        }
-      }
-      multiply(
-        rows: pattern.columns, start: pattern.columnStart, column: pattern.row, UnsafePointer(turned), dy, dx,
-        accumulate: accumulate)
-    }
+    let walk = pattern.walks.columns(of: pattern, tiled: dy.panels >= CPUDevice.panelsWorthTiling)
+    try multiply(walk, values, dy, dx, accumulate: accumulate)
   }
 
-  private func multiply(
-    rows: Int, start: [Int32], column: [Int32], _ values: UnsafePointer<Float>, _ x: Activations, _ y: Activations,
-    accumulate: Bool
-  ) {
+  private func multiply(_ walk: RowsWalk, _ values: Vector, _ x: Activations, _ y: Activations, accumulate: Bool) throws
+  {
     precondition(x.tokens == y.tokens)
-    let chunks = (rows + CPUDevice.rowsPerTask - 1) / CPUDevice.rowsPerTask
-    let groups = (x.panels + CPUDevice.panelsAtOnce - 1) / CPUDevice.panelsAtOnce
-    start.withUnsafeBufferPointer { start in
-      column.withUnsafeBufferPointer { column in
-        pool.run(chunks * groups) { task in
-          let firstRow = task % chunks * CPUDevice.rowsPerTask
-          let firstPanel = task / chunks * CPUDevice.panelsAtOnce
+    try withValues(walk, values) { values in
+      let panelsAtOnce = Int(kernels.rowPanels)
+      let lineFloats = panelsAtOnce * walk.columnsPerTile * 16
+      let sumFloats = panelsAtOnce * min(walk.rows, walk.rowsPerChunk) * 16
+      try withBuffer(byteCount: (lineFloats + sumFloats) * 4 * threads) { scratch in
+        overGroups(walk, panels: x.panels) { chunk, panels, worker in
+          let lines =
+            scratch.address.assumingMemoryBound(to: Float.self) + worker * (lineFloats + sumFloats)
+          let sums = lines + lineFloats
+          let rows = chunk * walk.rowsPerChunk..<min(walk.rows, (chunk + 1) * walk.rowsPerChunk)
           var product = fg_spmm()
-          product.begin = start.baseAddress
-          product.end = start.baseAddress! + 1
-          product.column = column.baseAddress
           product.value = values
-          product.rowBegin = firstRow
-          product.rowEnd = min(rows, firstRow + CPUDevice.rowsPerTask)
-          product.x = UnsafePointer(x.panel(firstPanel))
-          product.xPanel = x.features * 16
-          product.y = y.panel(firstPanel)
-          product.yPanel = y.features * 16
-          product.panels = min(CPUDevice.panelsAtOnce, x.panels - firstPanel)
-          product.accumulate = accumulate ? 1 : 0
-          self.kernels.spmm(&product)
+          product.panels = Int32(panels.count)
+          product.y = sums - rows.lowerBound * panels.count * 16
+          self.overTiles(walk, chunk, x, panels, lines) { tile, entries, x in
+            product.row = tile.row
+            product.start = tile.start
+            product.column = tile.column
+            product.begin = entries.lowerBound
+            product.end = entries.upperBound
+            product.x = x
+            self.kernels.spmm(&product)
+            product.accumulate = 1
+          }
+          self.kernels.scatterLines(
+            rows.count, sums, panels.count, y.panel(panels.lowerBound) + rows.lowerBound * 16, y.features * 16,
+            accumulate ? 1 : 0)
         }
       }
     }
-    count(flops: 2 * column.count * x.tokens)
+    count(flops: 2 * walk.count * x.tokens)
   }
 
   public func accumulateGradient(
@@ -73,26 +70,110 @@ extension CPUDevice {
   ) throws {
     precondition(dy.features == pattern.rows && x.features == pattern.columns && dvalues.count == pattern.count)
     precondition(x.tokens == dy.tokens)
-    let chunks = (pattern.rows + CPUDevice.rowsPerTask - 1) / CPUDevice.rowsPerTask
-    pattern.rowStart.withUnsafeBufferPointer { start in
-      pattern.column.withUnsafeBufferPointer { column in
-        pool.run(chunks) { task in
+    let walk = pattern.walks.rows(of: pattern, tiled: x.panels >= CPUDevice.panelsWorthTiling)
+    let panelsAtOnce = Int(kernels.rowPanels)
+    let lineFloats = panelsAtOnce * walk.columnsPerTile * 16
+    try withGradients(walk, dvalues) { gradients in
+      try withBuffer(byteCount: lineFloats * 4 * threads) { scratch in
+        // One task sums over all tokens of its rows: the order of a sum does not depend on the threads.
+        pool.run(walk.chunks) { chunk, worker in
+          let lines = scratch.address.assumingMemoryBound(to: Float.self) + worker * lineFloats
           var product = fg_sddmm()
-          product.begin = start.baseAddress
-          product.end = start.baseAddress! + 1
-          product.column = column.baseAddress
-          product.value = dvalues.pointer
-          product.rowBegin = task * CPUDevice.rowsPerTask
-          product.rowEnd = min(pattern.rows, (task + 1) * CPUDevice.rowsPerTask)
-          product.dy = UnsafePointer(dy.lines)
+          product.value = gradients
           product.dyPanel = dy.features * 16
-          product.x = UnsafePointer(x.lines)
-          product.xPanel = x.features * 16
-          product.panels = x.panels
-          self.kernels.sddmm(&product)
+          for first in stride(from: 0, to: x.panels, by: panelsAtOnce) {
+            let panels = first..<min(x.panels, first + panelsAtOnce)
+            product.panels = Int32(panels.count)
+            product.dy = UnsafePointer(dy.panel(first))
+            self.overTiles(walk, chunk, x, panels, lines) { tile, entries, x in
+              product.row = tile.row
+              product.start = tile.start
+              product.column = tile.column
+              product.begin = entries.lowerBound
+              product.end = entries.upperBound
+              product.x = x
+              self.kernels.sddmm(&product)
+            }
+          }
         }
       }
     }
     count(flops: 2 * pattern.count * x.tokens)
+  }
+
+  /// Every chunk of rows with every group of panels; one task is a chunk and some groups.
+  private func overGroups(_ walk: RowsWalk, panels: Int, _ body: (_ chunk: Int, Range<Int>, _ worker: Int) -> Void) {
+    let panelsAtOnce = Int(kernels.rowPanels), chunks = walk.chunks
+    let groups = (panels + panelsAtOnce - 1) / panelsAtOnce
+    // As many tasks as keep a few threads busy, by the shapes alone.
+    let each = max(1, min(CPUDevice.groupsPerTask, groups * chunks / 8))
+    let pieces = (groups + each - 1) / each
+    pool.run(chunks * pieces) { task, worker in
+      for group in task / chunks * each..<min(groups, (task / chunks + 1) * each) {
+        body(task % chunks, group * panelsAtOnce..<min(panels, (group + 1) * panelsAtOnce), worker)
+      }
+    }
+  }
+
+  private typealias WalkPointers = (
+    row: UnsafePointer<Int32>?, start: UnsafePointer<Int32>?, column: UnsafePointer<Int32>?
+  )
+
+  /// Every tile of a chunk, with its entries and the lines of `panels` of x side by side; the pointer is column 0's.
+  private func overTiles(
+    _ walk: RowsWalk, _ chunk: Int, _ x: Activations, _ panels: Range<Int>, _ lines: UnsafeMutablePointer<Float>,
+    _ body: (WalkPointers, _ entries: Range<Int>, _ x: UnsafePointer<Float>) -> Void
+  ) {
+    walk.row.withUnsafeBufferPointer { row in
+      walk.start.withUnsafeBufferPointer { start in
+        walk.column.withUnsafeBufferPointer { column in
+          let tiles = walk.tiles
+          for tile in 0..<tiles {
+            let first = tile * walk.columnsPerTile
+            self.kernels.gatherLines(
+              min(walk.columnsPerTile, walk.columns - first), x.panel(panels.lowerBound) + first * 16, x.features * 16,
+              panels.count, lines)
+            body(
+              (row.baseAddress, start.baseAddress, column.baseAddress),
+              walk.first[chunk * tiles + tile]..<walk.first[chunk * tiles + tile + 1],
+              UnsafePointer(lines) - first * panels.count * 16)
+          }
+        }
+      }
+    }
+  }
+
+  private func overValues(_ count: Int, _ body: (Range<Int>) -> Void) {
+    let piece = 1 << 15
+    pool.run((count + piece - 1) / piece) { body($0 * piece..<min(count, ($0 + 1) * piece)) }
+  }
+
+  /// Lends the values in the order of the walk.
+  private func withValues(_ walk: RowsWalk, _ values: Vector, _ body: (UnsafePointer<Float>) throws -> Void) throws {
+    let given = UnsafePointer(values.pointer)
+    guard let source = walk.source else { return try body(given) }
+    try withBuffer(byteCount: max(1, walk.count) * 4) { buffer in
+      let turned = buffer.address.assumingMemoryBound(to: Float.self)
+      source.withUnsafeBufferPointer { source in
+        overValues(walk.count) { range in for k in range { turned[k] = given[Int(source[k])] } }
+      }
+      try body(UnsafePointer(turned))
+    }
+  }
+
+  /// Lends sums in the order of the walk, zero at first, and adds them to the gradients.
+  private func withGradients(
+    _ walk: RowsWalk, _ dvalues: Vector, _ body: (UnsafeMutablePointer<Float>) throws -> Void
+  ) throws {
+    let target = dvalues.pointer
+    guard let source = walk.source else { return try body(target) }
+    try withBuffer(byteCount: max(1, walk.count) * 4) { buffer in
+      let sums = buffer.address.assumingMemoryBound(to: Float.self)
+      overValues(walk.count) { range in memset(sums + range.lowerBound, 0, range.count * 4) }
+      try body(sums)
+      source.withUnsafeBufferPointer { source in
+        overValues(walk.count) { range in for k in range { target[Int(source[k])] += sums[k] } }
+      }
+    }
   }
 }

@@ -4,10 +4,11 @@ import Arrays
 package struct ByteTokenizer: Tokenizer {
   package var name: String { "bytes" }
   package var vocabularySize: Int { 256 }
+  package var checksum: UInt32 { 0 }
 
   package init() {}
 
-  package func encode(_ bytes: [UInt8]) -> [Int32] { bytes.map(Int32.init) }
+  package func encode(_ bytes: [UInt8], continuing: Bool) -> [Int32] { bytes.map(Int32.init) }
 
   /// Refused: a token outside 0 ... 255, with its position.
   package func decode(_ tokens: [Int32]) throws -> [UInt8] {
@@ -22,4 +23,6 @@ package struct ByteTokenizer: Tokenizer {
     }
     return bytes
   }
+
+  package func cut(_ text: [UInt8]) -> Int? { text.count }
 }

@@ -1,6 +1,6 @@
 import Arrays
 import Testing
-import Training
+import Tokenizers
 
 @Suite("Byte tokenizer")
 struct ByteTokenizerTests {
@@ -19,16 +19,5 @@ struct ByteTokenizerTests {
     let error = #expect(throws: Refusal.self) { try tokenizer.decode([7, 8, token]) }
     #expect(error?.kind == .badInput)
     #expect(error?.sentence.contains("Token \(token) at position 2 ") == true)
-  }
-}
-
-@Suite("Token stream")
-struct TokenStreamTests {
-  @Test("targets are the inputs one token later, window by window")
-  func targetsFollowInputs() {
-    let stream = TokenStream((0..<50).map { UInt8($0 * 5) })
-    let (inputs, targets) = stream.windows(at: [0, 17, 45], sequence: 4)
-    #expect(inputs == [0, 5, 10, 15, 85, 90, 95, 100, 225, 230, 235, 240])
-    #expect(targets == [5, 10, 15, 20, 90, 95, 100, 105, 230, 235, 240, 245])
   }
 }

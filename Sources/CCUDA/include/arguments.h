@@ -1,0 +1,142 @@
+/* What each kernel is told: one structure a family, passed by value, read alike by Swift, by NVRTC and by the host compiler.
+ *
+ * A matrix of activations lies feature-major: feature f of token t is x[f * pitch + t]; `pitch` is the number of tokens rounded
+ * up to a multiple of 64, and the lanes beyond the last token hold zeros. `element` is bf16 or fp32, fixed when the source is
+ * compiled; values, gradients, moments and statistics are fp32. No #include: NVRTC has no C library. */
+#ifndef FILIGREE_ARGUMENTS_H
+#define FILIGREE_ARGUMENTS_H
+
+/* y, a: elements [count] */
+typedef struct fg_pointwise {
+  const void *a, *b, *c;
+  void *y, *z;
+  float scale;
+  long long count;
+} fg_pointwise;
+
+/* rows fp32 [tokens, features], x elements [features, pitch] */
+typedef struct fg_convert {
+  float *rows;
+  void *x;
+  int tokens, features, pitch;
+} fg_convert;
+
+/* index [count]: target[i] = source[index[i]], or the signed maps of an Expansion */
+typedef struct fg_gather {
+  const float *source;
+  void *target;
+  const int *index;
+  const int *start;
+  long long count;
+} fg_gather;
+
+/* tokens [count], table fp32 [vocabulary, features]; the gradient walks token ids `id` with positions start[i] ..< start[i+1] */
+typedef struct fg_embedding {
+  const int *tokens;
+  float *table;
+  void *y;
+  const int *id, *start, *position;
+  int count, ids, features, pitch;
+} fg_embedding;
+
+/* inverse fp32 [pitch] */
+typedef struct fg_norm {
+  const void *x, *dy;
+  const float *weight;
+  void *y;
+  float *inverse, *dweight;
+  float epsilon;
+  int features, pitch, accumulate;
+} fg_norm;
+
+/* cosine, sine fp32 [half, positions] */
+typedef struct fg_rope {
+  void *x;
+  const float *cosine, *sine;
+  int heads, half, pitch, positions, sequence, tokens;
+  float direction;
+} fg_rope;
+
+/* One direction of a grid product: y[out(row, i)] (+)= sum over k in start[row] ..< start[row + 1], j of
+   w[block(k)][i * rowStride + j * stepStride] * x[in(neighbour[k], j)], where out(g, i) = g * outGroup + i * outStride. */
+typedef struct fg_grid {
+  const void *w, *x;
+  void *y;
+  const int *start, *neighbour, *block, *order;
+  int *counter;
+  int rows, outMembers, outGroup, outStride;
+  int inMembers, inGroup, inStride;
+  int rowStride, stepStride, blockSize;
+  int pitch, accumulate, stages;
+} fg_grid;
+
+/* dvalues[k][i][j] += sum over tokens of dy[out(row[k], i)] * x[in(column[k], j)]; with splits > 1 the parts of the sum go to
+   partial [splits, blocks, outMembers, inMembers] first. */
+typedef struct fg_grid_gradient {
+  const void *dy, *x;
+  float *dvalues, *partial;
+  const int *row, *column;
+  int blocks, outMembers, outGroup, outStride;
+  int inMembers, inGroup, inStride;
+  int pitch, splits, stages;
+} fg_grid_gradient;
+
+/* target[i] += partial[0][i] + partial[1][i] + ... */
+typedef struct fg_partials {
+  float *target;
+  const float *partial;
+  long long count;
+  int parts;
+} fg_partials;
+
+/* y[r] (+)= sum over k in start[r] ..< start[r + 1] of value[source ? source[k] : k] * x[column[k]] */
+typedef struct fg_rows {
+  const float *value;
+  float *dvalue;
+  const void *x, *dy;
+  void *y;
+  const int *start, *column, *source;
+  int rows, pitch, accumulate;
+} fg_rows;
+
+/* q, output [heads * dimension, pitch], k, v [keyValueHeads * dimension, pitch], logSums and delta fp32 [heads, pitch] */
+typedef struct fg_attention {
+  const void *q, *k, *v, *output, *doutput;
+  void *y, *dq, *dk, *dv;
+  float *logSums, *delta;
+  int heads, keyValueHeads, dimension, sequence, sequences, window, pitch;
+  float scale;
+} fg_attention;
+
+/* logits [vocabulary, pitch] in place; targets [tokens]; partial fp32 [slices, 2, pitch]; losses, logSums fp32 [pitch] */
+typedef struct fg_loss {
+  void *logits;
+  const int *targets;
+  float *partial, *losses, *logSums;
+  float scale;
+  int vocabulary, tokens, pitch, slices;
+} fg_loss;
+
+typedef struct fg_adam {
+  float *value, *first, *second;
+  const float *gradient;
+  float gradientScale, keep, beta1, beta2, epsilon, step, rootCorrection;
+  long long count;
+} fg_adam;
+
+/* partial double [parts] */
+typedef struct fg_sum {
+  const float *x;
+  double *partial;
+  long long count;
+  int parts;
+} fg_sum;
+
+typedef struct fg_limit {
+  const void *source;
+  float *sink;
+  long long count;
+  int loops;
+} fg_limit;
+
+#endif

@@ -1,0 +1,103 @@
+// dvalues[k] += dy[row] x[column]' on tensor cores, for contiguous groups whose sides are multiples of 16.
+//
+// A block takes S x S values of one block of the grid and a share of the tokens, 64 at a time through a ring of tiles. With few
+// blocks in the grid the tokens are cut into `splits` shares, whose sums are added in order by a second kernel (add_partials).
+// Small tiles share their steps among the warps and add up in the warps' order. Always the same order: the same bits.
+#include "tensor.cuh"
+
+#ifdef ELEMENT_BF16
+#define DEPTH 64
+#define STRIDE (DEPTH + 8)
+
+template <int S> struct Split {
+  static constexpr int rows = S >= 32 ? 2 : 1;
+  static constexpr int columns = S >= 64 ? 4 : S >= 32 ? 2 : 1;
+  /// Warps that share the steps.
+  static constexpr int steps = 8 / (rows * columns) > 4 ? 4 : 8 / (rows * columns);
+  static constexpr int fragments = S / rows / 16;
+  static constexpr int width = S / columns;
+  static constexpr int stage = 2 * S * STRIDE;
+};
+
+template <int S> DEVICE void fetch(const bf16 *dy, const bf16 *x, int pitch, int token, int end, bf16 *stage) {
+  if (token < end)
+    for (int i = threadIdx.x; i < S * (DEPTH / 8); i += 256) {
+      int member = i / (DEPTH / 8), t = i % (DEPTH / 8) * 8;
+      copyAsync(stage + member * STRIDE + t, dy + (long long)member * pitch + token + t);
+      copyAsync(stage + (S + member) * STRIDE + t, x + (long long)member * pitch + token + t);
+    }
+  commitCopies();
+}
+
+template <int S> DEVICE void gridGradient(const fg_grid_gradient &a) {
+  typedef Split<S> P;
+  DYNAMIC_SHARED(bf16, ring);
+  int down = a.outMembers / S, across = a.inMembers / S, k = blockIdx.x / (down * across);
+  int first = blockIdx.x / across % down * S, second = blockIdx.x % across * S, part = blockIdx.y;
+  int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+  int share = warp / (P::rows * P::columns), place = warp % (P::rows * P::columns);
+  int warpRow = place / P::columns, warpColumn = place % P::columns;
+  // Whole steps of 64 tokens, as evenly as they go.
+  int chunks = a.pitch / DEPTH, token = (int)((long long)chunks * part / a.splits) * DEPTH;
+  int end = (int)((long long)chunks * (part + 1) / a.splits) * DEPTH, ahead = token;
+  const bf16 *dy = (const bf16 *)a.dy + ((long long)a.row[k] * a.outGroup + first) * a.pitch;
+  const bf16 *x = (const bf16 *)a.x + ((long long)a.column[k] * a.inGroup + second) * a.pitch;
+  float sum[P::fragments][P::width / 8][4] = {};
+  for (int s = 0; s < a.stages - 1; s++, ahead += DEPTH) fetch<S>(dy, x, a.pitch, ahead, end, ring + s * P::stage);
+  int slot = 0, free = a.stages - 1;
+  for (; token < end; token += DEPTH, ahead += DEPTH) {
+    if (a.stages == 3) waitCopies<1>(); else waitCopies<0>();
+    __syncthreads();
+    fetch<S>(dy, x, a.pitch, ahead, end, ring + free * P::stage);
+    const bf16 *left = ring + slot * P::stage, *right = left + S * STRIDE;
+    for (int j = share * 16; j < DEPTH && share < P::steps; j += P::steps * 16) {
+      unsigned d[P::fragments][4];
+#pragma unroll
+      for (int f = 0; f < P::fragments; f++)
+        loadMatrices(d[f], rowsA(left + (warpRow * P::fragments + f) * 16 * STRIDE + j, STRIDE, lane));
+#pragma unroll
+      for (int n = 0; n < P::width / 16; n++) {
+        unsigned b[4];
+        loadMatrices(b, columnsB(right + (warpColumn * P::width + n * 16) * STRIDE + j, STRIDE, lane));
+#pragma unroll
+        for (int f = 0; f < P::fragments; f++) {
+          multiplyAdd(sum[f][2 * n], d[f], b[0], b[1]);
+          multiplyAdd(sum[f][2 * n + 1], d[f], b[2], b[3]);
+        }
+      }
+    }
+    slot = slot + 1 == a.stages ? 0 : slot + 1;
+    free = free + 1 == a.stages ? 0 : free + 1;
+  }
+  waitCopies<0>();
+  __syncthreads();
+  // The shares are joined in shared memory, one after another.
+  float *total = (float *)ring;
+  for (int turn = 0; turn < P::steps; turn++) {
+    if (share == turn)
+#pragma unroll
+      for (int f = 0; f < P::fragments; f++)
+#pragma unroll
+        for (int n = 0; n < P::width / 8; n++)
+#pragma unroll
+          for (int c = 0; c < 4; c++) {
+            int row = (warpRow * P::fragments + f) * 16 + c / 2 * 8 + lane / 4, column = warpColumn * P::width + n * 8 + lane % 4 * 2 + c % 2;
+            float old = turn == 0 ? 0.0f : total[row * (S + 4) + column];
+            total[row * (S + 4) + column] = old + sum[f][n][c];
+          }
+    __syncthreads();
+  }
+  long long base = ((long long)k * a.outMembers + first) * a.inMembers + second;
+  for (int i = threadIdx.x; i < S * S; i += 256) {
+    long long at = base + (long long)(i / S) * a.inMembers + i % S;
+    float value = total[i / S * (S + 4) + i % S];
+    if (a.splits == 1) a.dvalues[at] += value;
+    else a.partial[(long long)part * a.blocks * a.outMembers * a.inMembers + at] = value;
+  }
+}
+
+KERNEL(grid_tensor_gradient_16, 256, fg_grid_gradient) { gridGradient<16>(a); }
+KERNEL(grid_tensor_gradient_32, 256, fg_grid_gradient) { gridGradient<32>(a); }
+KERNEL(grid_tensor_gradient_64, 256, fg_grid_gradient) { gridGradient<64>(a); }
+KERNEL(grid_tensor_gradient_128, 256, fg_grid_gradient) { gridGradient<128>(a); }
+#endif

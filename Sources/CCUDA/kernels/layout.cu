@@ -1,0 +1,54 @@
+// Into and out of the device's layout. Each number is moved by one thread. Tiles of 32 x 32 turn in shared memory so that both
+// sides are read and written in lines.
+#include "element.cuh"
+
+/// x[f][t] = rows[t][f], zeros beyond the last token.
+KERNEL(upload_rows, 256, fg_convert) {
+  SHARED float tile[32][33];
+  int token = blockIdx.x * 32, feature = blockIdx.y * 32, lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+  for (int r = warp; r < 32; r += 8) {
+    bool inside = token + r < a.tokens && feature + lane < a.features;
+    tile[r][lane] = inside ? a.rows[(long long)(token + r) * a.features + feature + lane] : 0.0f;
+  }
+  __syncthreads();
+  for (int r = warp; r < 32; r += 8)
+    if (feature + r < a.features) ((element *)a.x)[(long long)(feature + r) * a.pitch + token + lane] = toElement(tile[lane][r]);
+}
+
+/// rows[t][f] = x[f][t]
+KERNEL(download_rows, 256, fg_convert) {
+  SHARED float tile[32][33];
+  int token = blockIdx.x * 32, feature = blockIdx.y * 32, lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+  for (int r = warp; r < 32; r += 8)
+    tile[r][lane] = feature + r < a.features ? toFloat(((const element *)a.x)[(long long)(feature + r) * a.pitch + token + lane]) : 0.0f;
+  __syncthreads();
+  for (int r = warp; r < 32; r += 8)
+    if (token + r < a.tokens && feature + lane < a.features) a.rows[(long long)(token + r) * a.features + feature + lane] = tile[lane][r];
+}
+
+#define EACH(i) for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < a.count; i += (long long)gridDim.x * blockDim.x)
+
+/// target = source in the elements' type: weights for the tensor cores.
+KERNEL(narrow, 256, fg_gather) {
+  EACH(i) ((element *)a.target)[i] = toElement(a.source[i]);
+}
+
+/// target[i] = source[index[i]], - source[~index[i]] where that is negative, 0 where it is the least number.
+KERNEL(expand, 256, fg_gather) {
+  EACH(i) {
+    int at = a.index[i];
+    ((float *)a.target)[i] = at >= 0 ? a.source[at] : at == (int)0x80000000 ? 0.0f : -a.source[~at];
+  }
+}
+
+/// target[i] += the sum, in order, of source[p] for the places p that value i went to, - source[~p] where it went negated.
+KERNEL(collect, 256, fg_gather) {
+  EACH(i) {
+    float sum = 0.0f;
+    for (int k = a.start[i]; k < a.start[i + 1]; k++) {
+      int at = a.index[k];
+      sum += at >= 0 ? a.source[at] : -a.source[~at];
+    }
+    ((float *)a.target)[i] += sum;
+  }
+}

@@ -1,0 +1,242 @@
+import Arrays
+import CCUDA
+
+/// The three products of a `BlockGrid`, each by one of three ways:
+///
+/// - a diagonal of blocks (dense, block-diagonal, every factor) by cuBLASLt: one member of a batch for a group, and a stride
+///   permutation is only another stride of the matrices;
+/// - blocks whose sides are multiples of 16 in contiguous groups, in bf16, by the tensor-core kernels;
+/// - everything else by the general kernels.
+extension CUDADevice {
+  /// One direction of a grid.
+  private struct Direction {
+    let outputs: FeatureGroups
+    let inputs: FeatureGroups
+    let start: UnsafePointer<Int32>
+    let neighbour: UnsafePointer<Int32>
+    /// Nil where the values are met in order.
+    let block: UnsafePointer<Int32>?
+    let order: UnsafePointer<Int32>
+    let rowStride: Int
+    let stepStride: Int
+    let isTransposed: Bool
+  }
+
+  public func multiply(
+    _ grid: BlockGrid, _ values: Vector, _ x: Activations, into y: Activations, accumulate: Bool
+  ) throws {
+    precondition(x.features == grid.inputs.features && y.features == grid.outputs.features)
+    let table = try tables.grid(grid, on: self)
+    try multiply(
+      grid, values, x, into: y, accumulate: accumulate,
+      Direction(
+        outputs: grid.outputs, inputs: grid.inputs, start: table.rowStart, neighbour: table.column, block: nil,
+        order: table.rowOrder, rowStride: grid.inputs.members, stepStride: 1, isTransposed: false))
+  }
+
+  public func multiplyTransposed(
+    _ grid: BlockGrid, _ values: Vector, _ dy: Activations, into dx: Activations, accumulate: Bool
+  ) throws {
+    precondition(dx.features == grid.inputs.features && dy.features == grid.outputs.features)
+    let table = try tables.grid(grid, on: self)
+    try multiply(
+      grid, values, dy, into: dx, accumulate: accumulate,
+      Direction(
+        outputs: grid.inputs, inputs: grid.outputs, start: table.columnStart, neighbour: table.row, block: table.block,
+        order: table.columnOrder, rowStride: 1, stepStride: grid.inputs.members, isTransposed: true))
+  }
+
+  private func multiply(
+    _ grid: BlockGrid, _ values: Vector, _ x: Activations, into y: Activations, accumulate: Bool, _ direction: Direction
+  ) throws {
+    precondition(values.count == grid.count && x.tokens == y.tokens)
+    count(flops: 2 * grid.count * x.tokens)
+    guard x.tokens > 0 else { return }
+    let weights = try elements(values)
+    if grid.isDiagonal, try multiplyByLibrary(grid, weights, x, into: y, accumulate: accumulate, direction) { return }
+    if precision == .bf16, grid.suitsTensorCores {
+      return try multiplyOnTensorCores(grid, weights, x, into: y, accumulate: accumulate, direction)
+    }
+    let arguments = arguments(weights, x, y, accumulate: accumulate, direction)
+    let pieces = (direction.outputs.members + 63) / 64
+    try launch("grid_multiply", of: "grid.cu", grid: (direction.outputs.groups * pieces, x.pitch / 64), arguments)
+  }
+
+  private func arguments(
+    _ weights: UnsafeMutableRawPointer, _ x: Activations, _ y: Activations, accumulate: Bool, _ direction: Direction
+  ) -> fg_grid {
+    var a = fg_grid()
+    a.w = UnsafeRawPointer(weights)
+    a.x = UnsafeRawPointer(x.buffer.address)
+    a.y = y.buffer.address
+    a.start = direction.start
+    a.neighbour = direction.neighbour
+    a.block = direction.block
+    a.order = direction.order
+    a.rows = Int32(direction.outputs.groups)
+    a.outMembers = Int32(direction.outputs.members)
+    a.outGroup = Int32(direction.outputs.groupStride)
+    a.outStride = Int32(direction.outputs.stride)
+    a.inMembers = Int32(direction.inputs.members)
+    a.inGroup = Int32(direction.inputs.groupStride)
+    a.inStride = Int32(direction.inputs.stride)
+    a.rowStride = Int32(direction.rowStride)
+    a.stepStride = Int32(direction.stepStride)
+    a.blockSize = Int32(direction.outputs.members * direction.inputs.members)
+    a.pitch = Int32(x.pitch)
+    a.accumulate = accumulate ? 1 : 0
+    return a
+  }
+
+  // MARK: cuBLASLt
+
+  private var elementType: Int { precision == .bf16 ? FG_TYPE_BF16 : FG_TYPE_FP32 }
+
+  /// Features of a group as the rows of a matrix [members, pitch].
+  private func lines(_ a: Activations, _ groups: FeatureGroups) -> CUDAMatmul.Operand {
+    CUDAMatmul.Operand(
+      address: a.buffer.address, leading: groups.stride * a.pitch, batchStride: groups.groupStride * a.pitch,
+      type: elementType)
+  }
+
+  private func multiplyByLibrary(
+    _ grid: BlockGrid, _ weights: UnsafeMutableRawPointer, _ x: Activations, into y: Activations, accumulate: Bool,
+    _ direction: Direction
+  ) throws -> Bool {
+    let size = grid.outputs.members * grid.inputs.members
+    return try multiply(
+      CUDAMatmul.Product(
+        rows: direction.outputs.members, columns: x.pitch, depth: direction.inputs.members,
+        batch: direction.outputs.groups,
+        left: CUDAMatmul.Operand(
+          address: weights, leading: grid.inputs.members, batchStride: size, isTransposed: direction.isTransposed,
+          type: elementType),
+        right: lines(x, direction.inputs), result: lines(y, direction.outputs), accumulate: accumulate))
+  }
+
+  private func multiply(_ product: CUDAMatmul.Product) throws -> Bool {
+    try matmul.withLock { matmul in
+      let library = try matmul ?? CUDAMatmul(on: self)
+      matmul = library
+      return try library.multiply(product) { bytes, body in
+        try withBuffer(byteCount: bytes) { try body($0.address) }
+      }
+    }
+  }
+
+  // MARK: Tensor cores
+
+  /// Shared memory of one tile of the ring, and how many tiles it has.
+  private func ring(stageBytes: Int, atLeast least: Int = 0) -> (stages: Int, bytes: Int) {
+    let stages = 3 * stageBytes <= min(context.sharedBytes, 112 << 10) ? 3 : 2
+    return (stages, max(stages * stageBytes, least))
+  }
+
+  private func multiplyOnTensorCores(
+    _ grid: BlockGrid, _ weights: UnsafeMutableRawPointer, _ x: Activations, into y: Activations, accumulate: Bool,
+    _ direction: Direction
+  ) throws {
+    let rows = BlockGrid.tile(direction.outputs.members), depth = 64, pad = 8, tokens = 128
+    let stage = max(rows * (depth + pad), depth * (rows + pad)) + depth * (tokens + pad)
+    let (stages, shared) = ring(stageBytes: stage * 2)
+    let tiles = direction.outputs.groups * (direction.outputs.members / rows) * ((x.pitch + tokens - 1) / tokens)
+    var a = arguments(weights, x, y, accumulate: accumulate, direction)
+    a.stages = Int32(stages)
+    try withBuffer(byteCount: 64) { counter in
+      try clear(counter.address, byteCount: 4)
+      a.counter = counter.address.assumingMemoryBound(to: Int32.self)
+      // As many blocks as can be resident draw the tiles.
+      let resident = max(1, min(rows == 128 ? 2 : 4, context.sharedBytes / shared))
+      try launch(
+        (direction.isTransposed ? "grid_tensor_transposed_" : "grid_tensor_") + "\(rows)", of: "grid_tensor.cu",
+        grid: (min(tiles, context.multiprocessors * resident), 1), shared: shared, a)
+    }
+  }
+
+  // MARK: Gradient of the values
+
+  public func accumulateGradient(
+    _ grid: BlockGrid, dy: Activations, x: Activations, into dvalues: Vector
+  ) throws {
+    precondition(x.features == grid.inputs.features && dy.features == grid.outputs.features)
+    precondition(dvalues.count == grid.count && x.tokens == dy.tokens)
+    count(flops: 2 * grid.count * x.tokens)
+    guard x.tokens > 0 else { return }
+    wrote(dvalues)
+    if grid.isDiagonal, try gradientByLibrary(grid, dy: dy, x: x, into: dvalues) { return }
+    let table = try tables.grid(grid, on: self)
+    var a = fg_grid_gradient()
+    a.dy = UnsafeRawPointer(dy.buffer.address)
+    a.x = UnsafeRawPointer(x.buffer.address)
+    a.dvalues = dvalues.pointer
+    a.row = table.rowOfBlock
+    a.column = table.column
+    a.blocks = Int32(grid.blocks)
+    a.outMembers = Int32(grid.outputs.members)
+    a.outGroup = Int32(grid.outputs.groupStride)
+    a.outStride = Int32(grid.outputs.stride)
+    a.inMembers = Int32(grid.inputs.members)
+    a.inGroup = Int32(grid.inputs.groupStride)
+    a.inStride = Int32(grid.inputs.stride)
+    a.pitch = Int32(x.pitch)
+    a.splits = 1
+    if precision == .bf16, grid.suitsTensorCores { return try gradientOnTensorCores(grid, a, into: dvalues) }
+    let tiles = (grid.outputs.members + 63) / 64 * ((grid.inputs.members + 63) / 64)
+    try launch("grid_gradient", of: "grid.cu", grid: (grid.blocks * tiles, 1), a)
+  }
+
+  private func gradientByLibrary(
+    _ grid: BlockGrid, dy: Activations, x: Activations, into dvalues: Vector
+  ) throws -> Bool {
+    var right = lines(x, grid.inputs)
+    right.isTransposed = true
+    return try multiply(
+      CUDAMatmul.Product(
+        rows: grid.outputs.members, columns: grid.inputs.members, depth: x.pitch, batch: grid.outputs.groups,
+        left: lines(dy, grid.outputs), right: right,
+        result: CUDAMatmul.Operand(
+          address: UnsafeMutableRawPointer(dvalues.pointer), leading: grid.inputs.members,
+          batchStride: grid.outputs.members * grid.inputs.members, type: FG_TYPE_FP32),
+        accumulate: true))
+  }
+
+  private func gradientOnTensorCores(_ grid: BlockGrid, _ arguments: fg_grid_gradient, into dvalues: Vector) throws {
+    var a = arguments
+    let side = min(BlockGrid.tile(grid.outputs.members), BlockGrid.tile(grid.inputs.members)), stride = 72
+    let (stages, shared) = ring(stageBytes: 2 * side * stride * 2, atLeast: side * (side + 4) * 4)
+    let tiles = grid.count / (side * side), chunks = Int(a.pitch) / 64
+    // Enough shares for two blocks on each multiprocessor, each long enough to be worth its sum.
+    let wanted = (2 * context.multiprocessors + tiles - 1) / max(1, tiles)
+    let splits = max(1, min(wanted, chunks / 8, 32))
+    a.splits = Int32(splits)
+    a.stages = Int32(stages)
+    let kernel = "grid_tensor_gradient_\(side)", source = "grid_tensor_gradient.cu"
+    guard splits > 1 else { return try launch(kernel, of: source, grid: (tiles, 1), shared: shared, a) }
+    try withBuffer(byteCount: splits * grid.count * 4) { buffer in
+      a.partial = buffer.address.assumingMemoryBound(to: Float.self)
+      try launch(kernel, of: source, grid: (tiles, splits), shared: shared, a)
+      var sum = fg_partials()
+      sum.target = dvalues.pointer
+      sum.partial = UnsafePointer(a.partial)
+      sum.count = Int64(grid.count)
+      sum.parts = Int32(splits)
+      try launch("add_partials", of: "optimizer.cu", grid: (blocks(for: grid.count), 1), sum)
+    }
+  }
+}
+
+extension BlockGrid {
+  /// Group g reads group g and nothing else: a batch of equal dense products.
+  var isDiagonal: Bool {
+    blocks == outputs.groups && outputs.groups == inputs.groups
+      && column.indices.allSatisfy { column[$0] == Int32($0) && rowStart[$0] == Int32($0) }
+  }
+
+  /// Contiguous groups whose sides are multiples of 16.
+  var suitsTensorCores: Bool {
+    outputs.stride == 1 && inputs.stride == 1 && outputs.members.isMultiple(of: 16) && inputs.members.isMultiple(of: 16)
+  }
+
+  /// The largest of 16, 32, 64 and 128 that divides a side.
+  static func tile(_ members: Int) -> Int { [128, 64, 32, 16].first { members.isMultiple(of: $0) } ?? 16 }
+}

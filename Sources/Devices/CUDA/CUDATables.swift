@@ -1,0 +1,127 @@
+import Arrays
+import CCUDA
+import Synchronization
+
+/// Index arrays on the GPU, sent once for each pattern and kept as long as the pattern lives.
+final class CUDATables: @unchecked Sendable {
+  private struct Entry {
+    weak var owner: AnyObject?
+    let buffers: [Buffer]
+  }
+
+  private struct State: @unchecked Sendable {
+    var entries: [ObjectIdentifier: Entry] = [:]
+  }
+
+  private let state = Mutex(State())
+
+  struct Expanded {
+    let index: UnsafePointer<Int32>
+    let start: UnsafePointer<Int32>
+    let position: UnsafePointer<Int32>
+  }
+
+  struct Grid {
+    let rowStart: UnsafePointer<Int32>
+    let column: UnsafePointer<Int32>
+    let columnStart: UnsafePointer<Int32>
+    let row: UnsafePointer<Int32>
+    let block: UnsafePointer<Int32>
+    /// The row of each block, in the values' order.
+    let rowOfBlock: UnsafePointer<Int32>
+    /// Rows and columns, those with most blocks first.
+    let rowOrder: UnsafePointer<Int32>
+    let columnOrder: UnsafePointer<Int32>
+  }
+
+  struct Rows {
+    let rowStart: UnsafePointer<Int32>
+    let column: UnsafePointer<Int32>
+    let columnStart: UnsafePointer<Int32>
+    let row: UnsafePointer<Int32>
+    let source: UnsafePointer<Int32>
+  }
+
+  func expansion(_ e: Expansion, on device: CUDADevice) throws -> Expanded {
+    let p = try pointers(e, on: device) { [e.index, e.start, e.position] }
+    return Expanded(index: p[0], start: p[1], position: p[2])
+  }
+
+  func grid(_ g: BlockGrid, on device: CUDADevice) throws -> Grid {
+    let p = try pointers(g, on: device) {
+      var rowOfBlock = [Int32](repeating: 0, count: g.blocks)
+      for row in 0..<g.outputs.groups {
+        for k in Int(g.rowStart[row])..<Int(g.rowStart[row + 1]) { rowOfBlock[k] = Int32(row) }
+      }
+      return [
+        g.rowStart, g.column, g.columnStart, g.row, g.block, rowOfBlock, CUDATables.longestFirst(g.rowStart),
+        CUDATables.longestFirst(g.columnStart),
+      ]
+    }
+    return Grid(
+      rowStart: p[0], column: p[1], columnStart: p[2], row: p[3], block: p[4], rowOfBlock: p[5], rowOrder: p[6],
+      columnOrder: p[7])
+  }
+
+  func rows(_ r: CompressedRows, on device: CUDADevice) throws -> Rows {
+    let p = try pointers(r, on: device) { [r.rowStart, r.column, r.columnStart, r.row, r.source] }
+    return Rows(rowStart: p[0], column: p[1], columnStart: p[2], row: p[3], source: p[4])
+  }
+
+  /// cosine and sine [half, positions], from the CPU's panels of 16 positions.
+  func rope(
+    _ r: RotaryEmbedding, on device: CUDADevice
+  ) throws -> (cosine: UnsafePointer<Float>, sine: UnsafePointer<Float>) {
+    let half = r.headDimension / 2
+    func lines(_ panels: [Float]) -> [Int32] {
+      var lines = [Int32](repeating: 0, count: panels.count)
+      for position in 0..<r.positions {
+        for d in 0..<half {
+          lines[d * r.positions + position] = Int32(
+            bitPattern: panels[(position / 16 * half + d) * 16 + position % 16].bitPattern)
+        }
+      }
+      return lines
+    }
+    let p = try pointers(r, on: device) { [lines(r.cosine), lines(r.sine)] }
+    return (
+      UnsafeRawPointer(p[0]).assumingMemoryBound(to: Float.self),
+      UnsafeRawPointer(p[1]).assumingMemoryBound(to: Float.self)
+    )
+  }
+
+  private static func longestFirst(_ start: [Int32]) -> [Int32] {
+    (0..<Int32(start.count - 1)).sorted {
+      let first = start[Int($0) + 1] - start[Int($0)], second = start[Int($1) + 1] - start[Int($1)]
+      return (second, $0) < (first, $1)
+    }
+  }
+
+  private func pointers(
+    _ owner: AnyObject, on device: CUDADevice, _ arrays: () -> [[Int32]]
+  ) throws -> [UnsafePointer<Int32>] {
+    let key = ObjectIdentifier(owner)
+    let found = state.withLock { state in
+      state.entries[key].flatMap { $0.owner === owner ? $0.buffers : nil }
+    }
+    let buffers: [Buffer]
+    if let found {
+      buffers = found
+    } else {
+      buffers = try arrays().map { numbers in
+        let buffer = try device.allocate(byteCount: max(4, numbers.count * 4))
+        try numbers.withUnsafeBytes { try device.send($0, to: buffer.address) }
+        return buffer
+      }
+      // Those whose patterns are gone go too.
+      let gone: [Buffer] = state.withLock { state in
+        let old = state.entries.values.flatMap(\.buffers)
+        state.entries = state.entries.filter { $0.value.owner != nil }
+        state.entries[key] = Entry(owner: owner, buffers: buffers)
+        return old
+      }
+      withExtendedLifetime(gone) {}
+    }
+    return buffers.map { UnsafePointer($0.address.assumingMemoryBound(to: Int32.self)) }
+  }
+}

@@ -1,0 +1,38 @@
+// What the parts of the fake share: the calling thread's GPU, and how every function begins.
+#pragma once
+#include "CCUDA.h"
+#include "FakeCUDA.h"
+#include "fibre.h"
+#include <atomic>
+#include <map>
+#include <memory>
+
+namespace fake {
+
+/// What a thread owes; allocations keep it, so that who frees does not matter.
+struct Account {
+  std::atomic<int> allocations{0}, objects{0}, damaged{0};
+  std::atomic<size_t> bytes{0};
+};
+
+struct Gpu {
+  struct Failure {
+    int nth, code;
+  };
+  int devices = 1, lost = 0;
+  size_t memory = size_t(1) << 30;
+  std::string hidden, fault;
+  std::map<std::string, Failure> failures;
+  std::map<std::string, int> launches;
+  std::shared_ptr<Account> account = std::make_shared<Account>();
+};
+
+extern thread_local Gpu gpu;
+
+/// The code that this call is to fail with; 0 for none.
+int enter(const char *name);
+void *driverSymbol(const std::string &name);
+void *compilerSymbol(const std::string &name);
+void *matmulSymbol(const std::string &name);
+
+} // namespace fake

@@ -1,0 +1,49 @@
+// Every kernel of the tree with fp32 elements, one namespace a file.
+#define FAKE_PRECISION "fp32"
+#include "host.h"
+#include "../../Sources/CCUDA/kernels/element.cuh"
+#include "../../Sources/CCUDA/kernels/tensor.cuh"
+
+#pragma clang diagnostic ignored "-Wunused-function"
+
+
+#undef TILE
+#undef STRIDE
+namespace attention {
+#include "../../Sources/CCUDA/kernels/attention.cu"
+} // namespace attention
+#undef KEYS
+#undef QUERIES
+namespace embedding {
+#include "../../Sources/CCUDA/kernels/embedding.cu"
+} // namespace embedding
+namespace grid {
+#include "../../Sources/CCUDA/kernels/grid.cu"
+} // namespace grid
+#undef STEP
+#undef TILE
+namespace layout {
+#include "../../Sources/CCUDA/kernels/layout.cu"
+} // namespace layout
+#undef EACH
+namespace limits {
+#include "../../Sources/CCUDA/kernels/limits.cu"
+} // namespace limits
+namespace loss {
+#include "../../Sources/CCUDA/kernels/loss.cu"
+} // namespace loss
+#undef SLICE
+namespace norm {
+#include "../../Sources/CCUDA/kernels/norm.cu"
+} // namespace norm
+namespace optimizer {
+#include "../../Sources/CCUDA/kernels/optimizer.cu"
+} // namespace optimizer
+#undef EACH
+namespace pointwise {
+#include "../../Sources/CCUDA/kernels/pointwise.cu"
+} // namespace pointwise
+#undef EACH_PAIR
+namespace rows {
+#include "../../Sources/CCUDA/kernels/rows.cu"
+} // namespace rows
