@@ -1,0 +1,59 @@
+"""Interleaved timing, rounding bounds, and records: the same rules as `filigree bench` (docs/Measuring.md)."""
+import json
+import os
+import time
+import numpy as np
+
+PASSES = ("forward", "inputGradient", "weightGradient")
+
+
+def interleave(candidates, budget, least=7):
+    """[(name, call)] -> {name: (median, spread, repeats)}; A B C, B C A, C A B, each called once before to warm."""
+    calls = {}
+    for name, call in candidates:
+        call()
+        start = time.perf_counter()
+        call()
+        once = time.perf_counter() - start
+        calls[name] = max(1, int(200e-6 / max(once, 1e-7)))
+    samples = {name: [] for name, _ in candidates}
+    start, turn = time.perf_counter(), 0
+    while turn < least or time.perf_counter() - start < budget:
+        order = candidates[turn % len(candidates):] + candidates[:turn % len(candidates)]
+        for name, call in order:
+            begin = time.perf_counter()
+            for _ in range(calls[name]):
+                call()
+            samples[name].append((time.perf_counter() - begin) / calls[name])
+        turn += 1
+    result = {}
+    for name, values in samples.items():
+        median = float(np.median(values))
+        result[name] = (median, float(np.median(np.abs(np.array(values) - median))) / median, len(values))
+    return result
+
+
+def error_fraction(got, left, right, depth):
+    """Worst error of got = left right against the product in double, as a fraction of gamma_depth times the absolute one."""
+    u = 2.0 ** -24
+    gamma = depth * u / (1 - depth * u)
+    exact, size = left @ right, np.abs(left) @ np.abs(right)
+    error = np.abs(got.astype(np.float64) - exact)
+    if not np.all(np.isfinite(error)):
+        return float("inf")
+    return float(np.max(error / (gamma * size + 1e-30)))
+
+
+class Records:
+    def __init__(self, folder, machine, commit):
+        os.makedirs(folder, exist_ok=True)
+        self.path = os.path.join(folder, "peers.jsonl")
+        self.machine, self.commit, self.rows = machine, commit, []
+        open(self.path, "w").close()
+
+    def add(self, **fields):
+        fields = {"schema": "filigree.bench-peers/1", **fields, "machine": self.machine, "commit": self.commit,
+                  "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        self.rows.append(fields)
+        with open(self.path, "a") as file:
+            file.write(json.dumps(fields) + "\n")
