@@ -165,7 +165,8 @@ func expectRefusal(
     BadRequest("more numbers than memory", word: "memory", train(["--hidden-size", "32768", "--layers", "4000"])),
     BadRequest("no data", word: "nowhere.txt", Tiny.train(on: "nowhere.txt", to: "new")),
     BadRequest("empty data", word: "empty", Tiny.train(on: "empty.txt", to: "new")),
-    BadRequest("binary data", word: "NUL", Tiny.train(on: "binary.bin", to: "new")),
+    BadRequest("binary data", word: "NUL", Tiny.train(on: "binary.dat", to: "new")),
+    BadRequest("tokens that are none", word: "odd.bin", Tiny.train(on: "odd.bin", to: "new")),
     BadRequest("data in another encoding", word: "UTF-8", Tiny.train(on: "latin1.txt", to: "new")),
     BadRequest("too little data", word: "11 bytes", Tiny.train(on: "short.txt", to: "new")),
     BadRequest("too little data to validate on", word: "11 bytes", train(["--validation", "short.txt"])),
@@ -186,7 +187,8 @@ func expectRefusal(
     let place = try Workplace()
     try place.write(Text.english, to: "text.txt")
     try place.write([], to: "empty.txt")
-    try place.write(Array("text".utf8) + [0] + Text.english, to: "binary.bin")
+    try place.write(Array("text".utf8) + [0] + Text.english, to: "binary.dat")
+    try place.write([1, 0, 2], to: "odd.bin")
     try place.write(Array("caf".utf8) + [0xe9, 0x20] + Text.english, to: "latin1.txt")
     try place.write(Array("eleven byte".utf8), to: "short.txt")
     try place.write(Array("a file".utf8), to: "plain")

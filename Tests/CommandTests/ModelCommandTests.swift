@@ -37,8 +37,8 @@ import Testing
     // It has learned something: better than 256 equally likely bytes.
     #expect(try result["loss"].number < log(256))
     let generate = ["generate", "run", "--prompt", "the ", "--max-tokens", "40", "--quiet"]
-    let text = try ran(place, generate)
-    #expect(text.hasPrefix("the ") && text == (try ran(place, generate)))
+    let text = try ran(place, generate), again = try ran(place, generate)
+    #expect(text.hasPrefix("the ") && text == again)
     #expect(try ran(place, generate + ["--seed", "2"]) != text)
     let object = try JSON(try ran(place, generate + ["--json"]))
     #expect(try object["tokens"].items.count == 40 && object["text"].string + "\n" == text)
@@ -73,8 +73,8 @@ import Testing
     let learned = try JSON(
       try ran(
         place,
-        ["tokenize", "train", "--vocabulary", "300", "--data", "text.txt", "--out", "t.json", "--json", "--quiet"]))
-    #expect(try learned["vocabulary"].int == 300 && learned["tokenizer"].string.hasPrefix("bpe-300-"))
+        ["tokenize", "train", "--vocabulary", "280", "--data", "text.txt", "--out", "t.json", "--json", "--quiet"]))
+    #expect(try learned["vocabulary"].int == 280 && learned["tokenizer"].string.hasPrefix("bpe-280-"))
     let tokenized = try JSON(
       try ran(
         place,
@@ -86,7 +86,7 @@ import Testing
     let files = try tokenized["files"].strings
     #expect(files.first == "text_val_000000.bin" && files.count >= 3 && files[1] == "text_train_000001.bin")
     let sizes = files.map { (place.size("tokens/\($0)") - 1024) / 2 }
-    #expect(try tokenized["tokens"].int == sizes.reduce(0, +) && tokenized["largest"].int < 300)
+    #expect(try tokenized["tokens"].int == sizes.reduce(0, +) && tokenized["largest"].int < 280)
     let trains = files.dropFirst().map { "tokens/\($0)" }
     let shape = ["--steps", "6", "--vocabulary", "300"] + Tiny.shape + ["--quiet"]
     _ = try ran(
