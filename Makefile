@@ -4,9 +4,7 @@
 .NOTPARALLEL:
 
 PROGRAM := .build/release/filigree
-SOURCES := Package.swift Sources Tests
-# The tests see internal declarations, which takes another flag than the program's: in a folder of their own neither
-# makes the other compile again.
+SOURCES := Package.swift Sources Tests Examples
 TEST_BUILD := .build-tests
 
 help: ## list the targets
@@ -23,7 +21,7 @@ survey: setup build ## the whole job in its quick form: benchmark, train, report
 
 test: setup ## cheap checks, then every test, in release
 	@Tools/check.sh cheap
-	swift test -c release -Xswiftc -enable-testing --scratch-path $(TEST_BUILD)
+	@Tools/test.sh
 
 check: setup build ## format, C kernels of every instruction set, lengths of files, the README's table
 	@Tools/check.sh

@@ -21,24 +21,26 @@ let package = Package(
     .target(name: "Devices", dependencies: ["Arrays", "CCUDA", "CKernels", "Records"]),
     .target(name: "Structures", dependencies: ["Arrays", "Devices"]),
     .target(name: "Model", dependencies: ["Arrays", "Records", "Devices", "Structures"]),
+    .target(name: "Sparsifying", dependencies: ["Arrays", "Devices", "Structures", "Model", "Records"]),
     .target(name: "Checkpoints", dependencies: ["Arrays", "Records"]),
     .target(
       name: "Training",
-      dependencies: ["Arrays", "Devices", "Structures", "Model", "Checkpoints", "Measuring", "Records"]),
+      dependencies: ["Arrays", "Devices", "Structures", "Model", "Sparsifying", "Checkpoints", "Measuring", "Records"]),
     .target(name: "Measuring", dependencies: ["Arrays", "Devices", "Structures", "Records"]),
     .target(name: "Reporting", dependencies: ["Arrays", "Records"]),
     .target(
       name: "Filigree",
-      dependencies: ["Arrays", "Devices", "Structures", "Model"]),
+      dependencies: ["Arrays", "Devices", "Structures", "Model", "Measuring", "Records", "Training"]),
     .executableTarget(
       name: "FiligreeCommand",
       dependencies: [
-        "Arrays", "Records", "Devices", "Structures", "Model", "Checkpoints", "Training", "Measuring",
-        "Reporting", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Arrays", "Records", "Devices", "Structures", "Model", "Sparsifying", "Checkpoints", "Training",
+        "Measuring", "Reporting", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/filigree"),
     .executableTarget(name: "OneLayer", dependencies: ["Filigree"], path: "Examples/OneLayer"),
-    .testTarget(name: "FiligreeTests", dependencies: ["Filigree", "OneLayer"]),
+    .executableTarget(name: "YourStructure", dependencies: ["Filigree"], path: "Examples/YourStructure"),
+    .testTarget(name: "FiligreeTests", dependencies: ["Filigree", "OneLayer", "YourStructure"]),
     .testTarget(name: "LawsTests", dependencies: ["Arrays", "Devices", "Structures"]),
     .testTarget(
       name: "ModelTests",
@@ -51,6 +53,9 @@ let package = Package(
       dependencies: [
         "Arrays", "CCUDA", "Checkpoints", "Devices", "FakeCUDA", "Model", "Records", "Structures", "Training",
       ]),
+    .testTarget(
+      name: "SparsifyingTests",
+      dependencies: ["Arrays", "Devices", "Model", "Records", "Sparsifying", "Structures", "Training"]),
     .testTarget(name: "RecordsTests", dependencies: ["Arrays", "Records"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Arrays", "Records", "Checkpoints"]),
     .testTarget(

@@ -17,7 +17,7 @@ wrong() {
 }
 
 echo 'check: format'
-swift format lint --strict --recursive --parallel --configuration .swift-format Package.swift Sources Tests ||
+swift format lint --strict --recursive --parallel --configuration .swift-format Package.swift Sources Tests Examples ||
   wrong 'the lines above are not formatted; make format corrects most'
 
 # kernels.inc is compiled once for each instruction set, for machines that have it and machines that do not. Only headers
@@ -36,7 +36,7 @@ done
   wrong 'Sources/CKernels/dispatch.c does not compile'
 
 echo 'check: lengths'
-long=$(find Sources Tests -name '*.swift' -exec awk 'END { if (NR > 400) print FILENAME ": " NR " lines" }' {} \;)
+long=$(find Sources Tests Examples -name '*.swift' -exec awk 'END { if (NR > 400) print FILENAME ": " NR " lines" }' {} \;)
 [ -z "$long" ] || wrong "no Swift file may be longer than 400 lines: $long"
 
 if [ "${1-}" != cheap ]; then

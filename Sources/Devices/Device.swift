@@ -36,6 +36,7 @@ public protocol Device: AnyObject, Sendable {
   func upload(_ rows: UnsafeBufferPointer<Float>, to activations: Activations) throws
   func download(_ activations: Activations, into rows: UnsafeMutableBufferPointer<Float>) throws
   func clear(_ vector: Vector) throws
+  func clear(_ activations: Activations) throws
   /// Numbers that never change, such as a transform's matrix: made when `name` is asked for first, kept with the device,
   /// to be read only. One name always stands for the same numbers.
   func constant(_ name: String, _ make: () -> [Float]) throws -> Vector

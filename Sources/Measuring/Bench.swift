@@ -79,7 +79,9 @@ package struct Bench {
       speedup: dense.seconds / own.seconds,
       idealSpeedup: 1 / structure.density, conversionSeconds: conversion[0].seconds,
       verified: errorFraction <= 1, errorFraction: errorFraction.isFinite ? errorFraction : 1e30,
-      joules: try joules(own.seconds) { try cell.run(pass) }, machine: machine.summary, commit: Commit.current,
+      joules: try joules(own.seconds) { try cell.run(pass) },
+      simulated: structure.card.isSimulated ? true : nil, padding: structure.padding > 0 ? structure.padding : nil,
+      machine: machine.summary, commit: Commit.current,
       time: TimeStamp.now())
   }
 

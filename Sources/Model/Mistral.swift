@@ -14,7 +14,7 @@ public final class Mistral: Sendable {
   public let architecture: Architecture
   public let parameters: Parameters
   let device: any Device
-  let plan: MistralPlan
+  package let plan: MistralPlan
   /// The batch that the activations are made for.
   public let batch: Int
   public let sequence: Int
@@ -44,6 +44,21 @@ public final class Mistral: Sendable {
     state = State(
       layers: try self.plan.layers.map { try $0.makeState(tokens: tokens, features: features, on: device) },
       output: try matrix(features), final: try matrix(features), inverse: try matrix(1), dx: try matrix(features))
+  }
+
+  /// The same model with other structures in its MLPs and the parameters given; the activations are shared, so that the
+  /// old one is not to be used any more.
+  package init(_ old: Mistral, plan: MistralPlan, parameters: Parameters) {
+    precondition(parameters.count == plan.parameterCount)
+    precondition(
+      zip(plan.linears, old.plan.linears).allSatisfy { $0.structure.savedFeatures == $1.structure.savedFeatures })
+    self.plan = plan
+    self.parameters = parameters
+    batch = old.batch
+    sequence = old.sequence
+    device = old.device
+    architecture = old.architecture
+    state = old.state
   }
 
   /// The mean loss of a batch, nats per token, and the gradients of all parameters (added to what is there).
@@ -122,8 +137,35 @@ public final class Mistral: Sendable {
 }
 
 extension Mistral {
-  /// The label of the MLP's structure.
-  public var structureLabel: String { plan.structureLabel }
+  /// The label that the structured matrices of the MLP have now; "dense" where there is none.
+  public var structureLabel: String { plan.structuredLinears.first?.structure.label ?? "dense" }
+
+  /// Where the numbers of the last step stop being numbers: the first layer whose output is not finite, else the last
+  /// gradient, which is the first that the backward pass made.
+  package func firstFault() throws -> String? {
+    func isBroken(_ numbers: [Float]) -> Bool { !numbers.allSatisfy(\.isFinite) }
+    if isBroken(try device.numbers(parameters.values)) {
+      let broken = try parameters.tensors.first { isBroken(try device.numbers(parameters.values[$0.range])) }
+      return broken.map { "the weights \($0.name)" }
+    }
+    for (index, layer) in state.layers.enumerated() {
+      if isBroken(try device.rows(layer.input)) {
+        return index == 0 ? "the embedding's output" : "layer \(index - 1)'s output"
+      }
+      if isBroken(try device.rows(layer.middle)) { return "layer \(index)'s attention" }
+    }
+    if isBroken(try device.rows(state.output)) { return "layer \(plan.layers.count - 1)'s output" }
+    let broken = try parameters.tensors.last { isBroken(try device.numbers(parameters.gradients[$0.range])) }
+    return broken.map { "the gradient of \($0.name)" }
+  }
+
+  /// The layer whose output has the largest numbers: where a loss that explodes comes from.
+  package func largestOutput() throws -> String {
+    let outputs = state.layers.dropFirst().map(\.input) + [state.output]
+    let sizes = try outputs.map { try device.rows($0).reduce(Float(0)) { max($0, abs($1)) } }
+    let worst = sizes.indices.max { sizes[$0] < sizes[$1] } ?? 0
+    return "layer \(worst)'s output, up to \(sizes[worst])"
+  }
 
   /// The index arrays of all patterns, named as in a checkpoint, in a fixed order.
   public var patternArrays: [(name: String, array: [Int32])] {

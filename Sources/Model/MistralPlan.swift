@@ -12,22 +12,35 @@ public struct MistralPlan: Sendable {
   package let layers: [DecoderLayer]
   let finalNorm: RMSNorm
   let outputLoss: OutputLoss
-  private let draw: @Sendable () -> [Float]
+  private let parameterPlan: ParameterPlan
+  /// Weights of the MLPs that the architecture asked for would have, all dense.
+  private let denseMLPCount: Int
+  /// The MLP structure's label, as the layers that are not left dense have it.
+  public let structureLabel: String
 
   /// - Parameters:
   ///   - structure: label or family for gate, up and down of every layer.
   ///   - density: for labels that leave it open.
   ///   - seed: decides patterns and first values, tensor by tensor.
+  ///   - options: what is left dense, how masks are drawn, and how learning rates scale.
   ///
-  /// Gate and up of a layer share one pattern: drawn apart, masks of large blocks remove most hidden units in silence.
-  public init(_ architecture: Architecture, structure: String, density: Double, seed: UInt64) throws {
+  /// `narrow` is a dense MLP with the fraction `density` of the hidden units: the control at equal parameters.
+  public init(
+    _ architecture: Architecture, structure: String, density: Double, seed: UInt64, options: MLPOptions = MLPOptions()
+  ) throws {
     try MistralPlan.check(architecture)
-    self.architecture = architecture
-    let a = architecture
+    denseMLPCount = 3 * architecture.layers * architecture.hiddenSize * architecture.intermediateSize
+    let width = try Catalog.family(of: structure).type
+      .hiddenUnits(of: architecture.intermediateSize, density: density)
+    let isNarrow = width < architecture.intermediateSize
+    var a = architecture
+    a.intermediateSize = width
+    self.architecture = a
+    try options.check(layers: a.layers)
     let hidden = a.hiddenSize, queries = a.heads * a.headDimension, keys = a.keyValueHeads * a.headDimension
     // Hugging Face draws every matrix with one deviation; a structured matrix gets the same output variance.
     func gain(inputs: Int) -> Double { a.initializerRange * Double(inputs).squareRoot() }
-    var plan = ParameterPlan()
+    var plan = ParameterPlan(rule: options.rateRule)
     func dense(_ name: String, _ outputs: Int, _ inputs: Int) -> Linear {
       plan.linear(name, Dense(shape: Shape(outputs: outputs, inputs: inputs)), gain: gain(inputs: inputs), seed: seed)
     }
@@ -40,13 +53,18 @@ public struct MistralPlan: Sendable {
     let geometry = AttentionGeometry(
       heads: a.heads, keyValueHeads: a.keyValueHeads, headDimension: a.headDimension, sequence: 16,
       window: a.slidingWindow ?? Int(Int32.max / 2))
-    layers = try (0..<a.layers).map { index in
+    let layers = try (0..<a.layers).map { index in
       let name = "model.layers.\(index)"
-      func mlp(_ part: String, _ pattern: String, _ outputs: Int, _ inputs: Int) throws -> Linear {
-        var generator = SeededGenerator(seed: seed, "\(name) \(pattern)")
-        let member = try Catalog.member(
-          structure, of: Shape(outputs: outputs, inputs: inputs), density: density, seed: generator.next())
-        return plan.linear("\(name).mlp.\(part)_proj", member, gain: gain(inputs: inputs), seed: seed)
+      func patternSeed(_ part: String) -> UInt64 {
+        var generator = SeededGenerator(seed: seed, "\(name) \(part)")
+        return generator.next()
+      }
+      let members = try GatedMLP(
+        options.keepsDense(layer: index, of: a.layers) && !isNarrow ? "dense" : structure, features: hidden,
+        width: architecture.intermediateSize, density: density, masks: options.masks,
+        seeds: (patternSeed("gate and up"), patternSeed("up"), patternSeed("down")))
+      func mlp(_ part: String, _ member: any Structure) -> Linear {
+        plan.linear("\(name).mlp.\(part)_proj", member, gain: gain(inputs: member.shape.inputs), seed: seed)
       }
       let attention = SelfAttention(
         query: dense("\(name).self_attn.q_proj", queries, hidden), key: dense("\(name).self_attn.k_proj", keys, hidden),
@@ -56,10 +74,9 @@ public struct MistralPlan: Sendable {
         attentionNorm: norm("\(name).input_layernorm"), attention: attention,
         mlpNorm: norm("\(name).post_attention_layernorm"),
         mlp: SwiGLUMLP(
-          gate: try mlp("gate", "gate and up", a.intermediateSize, hidden),
-          up: try mlp("up", "gate and up", a.intermediateSize, hidden),
-          down: try mlp("down", "down", hidden, a.intermediateSize)))
+          gate: mlp("gate", members.gate), up: mlp("up", members.up), down: mlp("down", members.down)))
     }
+    self.layers = layers
     finalNorm = norm("model.norm")
     outputLoss = OutputLoss(
       head: a.tiedEmbeddings
@@ -67,8 +84,9 @@ public struct MistralPlan: Sendable {
           name: "lm_head", structure: Dense(shape: Shape(outputs: a.vocabularySize, inputs: hidden)), range: embedding)
         : dense("lm_head", a.vocabularySize, hidden))
     tensors = plan.tensors
-    let drawn = plan
-    draw = { drawn.initialValues() }
+    parameterPlan = plan
+    let sparse = layers.indices.first { !options.keepsDense(layer: $0, of: a.layers) }.map { layers[$0] }
+    structureLabel = (isNarrow ? layers.first : sparse)?.mlp.gate.structure.label ?? "dense"
   }
 
   private init(_ plan: MistralPlan, layers: [DecoderLayer]) {
@@ -78,10 +96,49 @@ public struct MistralPlan: Sendable {
     self.layers = layers
     finalNorm = plan.finalNorm
     outputLoss = plan.outputLoss
-    draw = plan.draw
+    parameterPlan = plan.parameterPlan
+    structureLabel = plan.structureLabel
+    denseMLPCount = plan.denseMLPCount
   }
 
-  func initialValues() -> [Float] { draw() }
+  package func initialValues() -> [Float] { parameterPlan.initialValues() }
+
+  /// The same model with other structures in the matrices named; every other tensor keeps its place in the order.
+  package func replacing(_ structures: [String: any Structure]) -> MistralPlan {
+    let (parameters, moved) = parameterPlan.replacing(structures)
+    func place(_ range: Range<Int>) -> Range<Int> { moved[range.lowerBound] ?? range }
+    func linear(_ old: Linear) -> Linear {
+      Linear(name: old.name, structure: structures[old.name] ?? old.structure, range: place(old.range))
+    }
+    func norm(_ old: RMSNorm) -> RMSNorm { RMSNorm(range: place(old.range), epsilon: old.epsilon) }
+    return MistralPlan(
+      self, parameters, embedding: place(embedding),
+      layers: layers.map { layer in
+        let old = layer.attention
+        return DecoderLayer(
+          attentionNorm: norm(layer.attentionNorm),
+          attention: SelfAttention(
+            query: linear(old.query), key: linear(old.key), value: linear(old.value), output: linear(old.output),
+            rope: old.rope, geometry: old.geometry),
+          mlpNorm: norm(layer.mlpNorm),
+          mlp: SwiGLUMLP(gate: linear(layer.mlp.gate), up: linear(layer.mlp.up), down: linear(layer.mlp.down)))
+      }, finalNorm: norm(finalNorm), outputLoss: OutputLoss(head: linear(outputLoss.head)))
+  }
+
+  private init(
+    _ plan: MistralPlan, _ parameters: ParameterPlan, embedding: Range<Int>, layers: [DecoderLayer],
+    finalNorm: RMSNorm, outputLoss: OutputLoss
+  ) {
+    architecture = plan.architecture
+    tensors = parameters.tensors
+    self.embedding = embedding
+    self.layers = layers
+    self.finalNorm = finalNorm
+    self.outputLoss = outputLoss
+    parameterPlan = parameters
+    structureLabel = plan.structureLabel
+    denseMLPCount = plan.denseMLPCount
+  }
 
   /// The same model for sequences of this many tokens, padding included.
   func resized(sequence: Int) -> MistralPlan {
@@ -109,46 +166,25 @@ public struct MistralPlan: Sendable {
   /// Every matrix product of the model, the head among them.
   package var linears: [Linear] { layers.flatMap(\.linears) + [outputLoss.head] }
   package var mlpLinears: [Linear] { layers.flatMap(\.mlp.linears) }
+  /// The MLP's matrices that are not simply dense.
+  package var structuredLinears: [Linear] { mlpLinears.filter { !($0.structure is Dense) } }
 
   public var parameterCount: Int { tensors.last?.range.upperBound ?? 0 }
   public var mlpParameterCount: Int { mlpLinears.reduce(0) { $0 + $1.structure.count } }
-  /// Stored / dense, of the MLP alone and of the whole model.
+  /// Weights that can be other than zero / those of the dense model, of the MLP alone and of the whole model.
   public var mlpDensity: Double {
-    Double(mlpParameterCount) / Double(mlpLinears.reduce(0) { $0 + $1.structure.shape.count })
+    mlpWeights / Double(denseMLPCount)
   }
   public var density: Double {
-    let dense = mlpLinears.reduce(0) { $0 + $1.structure.shape.count }
-    return Double(parameterCount) / Double(parameterCount - mlpParameterCount + dense)
+    let others = parameterCount - mlpParameterCount
+    return (Double(others) + mlpWeights) / Double(others + denseMLPCount)
+  }
+  /// Weights that can be other than zero: all that are stored, but for a simulated structure.
+  private var mlpWeights: Double {
+    mlpLinears.reduce(0) { $0 + $1.structure.density * Double($1.structure.shape.count) }
   }
   /// Least over the layers.
   public var effectiveWidth: Int { layers.map(\.mlp.effectiveWidth).min() ?? architecture.intermediateSize }
-  /// The MLP structure's label, as the gate of the first layer has it.
-  public var structureLabel: String { layers.first?.mlp.gate.structure.label ?? "dense" }
-
-  /// Floating-point operations of one training step: 2 x values x tokens for each of the three products of every matrix;
-  /// attention's two products forward and five backward, over the pairs that see each other.
-  public func flopsPerStep(batch: Int, sequence: Int) -> Double {
-    let tokens = batch * sequence
-    let products = linears.reduce(0.0) { $0 + 6 * Double($1.structure.count) * Double(tokens) }
-    let window = architecture.slidingWindow ?? sequence
-    let pairs = (0..<sequence).reduce(0) { $0 + min($1 + 1, window) }
-    let queries = architecture.heads * architecture.headDimension * architecture.layers
-    return products + 2 * 7 * Double(batch) * Double(pairs) * Double(queries)
-  }
-
-  /// Bytes that one training run holds: values, gradients and two moments, and the activations of a batch.
-  public func trainingBytes(batch: Int, sequence: Int) -> Int {
-    let a = architecture, tokens = Double(batch) * Double((sequence + 15) / 16 * 16)
-    let queries = a.heads * a.headDimension, keys = a.keyValueHeads * a.headDimension
-    let saved = mlpLinears.reduce(0) { $0 + $1.structure.savedFeatures }
-    let kept = a.layers * (4 * a.hiddenSize + 2 * queries + 2 * keys + a.heads + 3 * a.intermediateSize + 2) + saved
-    let passing = 4 * a.hiddenSize + 2 * a.intermediateSize + 2 * queries + 2 * keys
-    let bytes =
-      16 * Double(parameterCount) + 4 * tokens * Double(kept + passing) + 4 * min(tokens, 256)
-      * Double(a.vocabularySize + a.hiddenSize)
-    return Int(min(bytes, 0x1p62))
-  }
-
   private static func check(_ a: Architecture) throws {
     let sizes = [
       ("hidden size", a.hiddenSize), ("intermediate size", a.intermediateSize), ("number of heads", a.heads),

@@ -59,6 +59,10 @@ public struct BenchRecord: Codable, Sendable, Equatable {
   /// Worst error / derived bound; at most 1 when verified.
   public var errorFraction: Double
   public var joules: Double?
+  /// True for a structure that stores and multiplies its zeros: its time is no measure of what sparsity gains.
+  public var simulated: Bool?
+  /// The share of `flops` spent on filling the shape up to whole blocks; absent where there is none.
+  public var padding: Double?
   public var machine: String
   public var commit: String
   /// ISO 8601, UTC.
@@ -69,7 +73,7 @@ public struct BenchRecord: Codable, Sendable, Equatable {
     dtype: String, device: String, isa: String, threads: Int, seconds: Double, spread: Double, repeats: Int,
     flops: Double, bytes: Double, flopsPerSecond: Double, efficiency: Double, predictedSeconds: Double, dense: Dense,
     speedup: Double, idealSpeedup: Double, conversionSeconds: Double, verified: Bool, errorFraction: Double,
-    joules: Double?, machine: String, commit: String, time: String
+    joules: Double?, simulated: Bool? = nil, padding: Double? = nil, machine: String, commit: String, time: String
   ) {
     self.structure = structure
     self.outputs = outputs
@@ -97,6 +101,8 @@ public struct BenchRecord: Codable, Sendable, Equatable {
     self.verified = verified
     self.errorFraction = errorFraction
     self.joules = joules
+    self.simulated = simulated
+    self.padding = padding
     self.machine = machine
     self.commit = commit
     self.time = time

@@ -1,6 +1,7 @@
-/// A line of `metrics.jsonl`: a training step, an evaluation, or both absent fields left out.
+/// A line of `metrics.jsonl`: a training step, an evaluation or a change of the pattern; what it has not is left out.
 ///
-/// A step carries `loss` to `peakBytes`; an evaluation carries `validationLoss`. Losses are nats per token.
+/// A step carries `loss` to `flops`; an evaluation carries `validationLoss`; a change `changed`, `effectiveWidth` and
+/// `parameters`. Losses are nats per token.
 public struct MetricRecord: Codable, Sendable, Equatable {
   /// Optimiser steps done, so the first step is 1; an evaluation before any training has step 0.
   public var step: Int
@@ -17,12 +18,20 @@ public struct MetricRecord: Codable, Sendable, Equatable {
   /// The most resident memory so far beyond what the process held before the model was made: parameters, gradients,
   /// moments and activations, not the text.
   public var peakBytes: Int?
+  /// Floating-point operations of this step's products, whatever a method adds included.
+  public var flops: Double?
   public var validationLoss: Double?
+  /// Weights that left the pattern or came to it, whichever are more.
+  public var changed: Int?
+  /// After the change: hidden units that live, least over the layers, and the model's parameters.
+  public var effectiveWidth: Int?
+  public var parameters: Int?
 
   public init(
     step: Int, tokens: Int, loss: Double? = nil, learningRate: Double? = nil, gradientNorm: Double? = nil,
     stepSeconds: Double? = nil, tokensPerSecond: Double? = nil, joules: Double? = nil, peakBytes: Int? = nil,
-    validationLoss: Double? = nil
+    flops: Double? = nil, validationLoss: Double? = nil, changed: Int? = nil, effectiveWidth: Int? = nil,
+    parameters: Int? = nil
   ) {
     self.step = step
     self.tokens = tokens
@@ -33,6 +42,10 @@ public struct MetricRecord: Codable, Sendable, Equatable {
     self.tokensPerSecond = tokensPerSecond
     self.joules = joules
     self.peakBytes = peakBytes
+    self.flops = flops
     self.validationLoss = validationLoss
+    self.changed = changed
+    self.effectiveWidth = effectiveWidth
+    self.parameters = parameters
   }
 }

@@ -37,13 +37,22 @@ public struct RunRecord: Codable, Sendable, Equatable {
   /// Hidden units of the MLP that some input reaches and that reach some output, least over the layers.
   public var effectiveWidth: Int
   /// 2 x values x tokens for every product, attention's scores included, forward and backward.
+  /// Of the model that the run ends with; what a method adds is in `trainingFlops`.
   public var flopsPerStep: Double
+  /// Of the whole run: guides, dense gradients and dense beginnings included; nil in records of older versions.
+  public var trainingFlops: Double?
+  /// Mean over the steps of the parameters that the model has; a guide's and a master's are not among them.
+  public var averageParameters: Double?
+  /// What the run is planned to hold in memory.
+  public var plannedBytes: Int?
+  public var tokensPerParameter: Double?
   public var time: String
 
   public init(
     argv: [String], structure: String, configuration: TrainingConfiguration, seed: UInt64, machine: MachineRecord,
     versions: [String: String], commit: String, parameters: Count, density: Density, effectiveWidth: Int,
-    flopsPerStep: Double, time: String
+    flopsPerStep: Double, trainingFlops: Double? = nil, averageParameters: Double? = nil, plannedBytes: Int? = nil,
+    tokensPerParameter: Double? = nil, time: String
   ) {
     self.argv = argv
     self.structure = structure
@@ -56,6 +65,10 @@ public struct RunRecord: Codable, Sendable, Equatable {
     self.density = density
     self.effectiveWidth = effectiveWidth
     self.flopsPerStep = flopsPerStep
+    self.trainingFlops = trainingFlops
+    self.averageParameters = averageParameters
+    self.plannedBytes = plannedBytes
+    self.tokensPerParameter = tokensPerParameter
     self.time = time
   }
 }

@@ -32,14 +32,23 @@ public struct SurveyRecord: Codable, Sendable, Equatable {
     /// The density asked for; `dense` has 1.
     public var requestedDensity: Double
     public var seed: UInt64
-    /// `<structure label>-d<density>-s<seed>`.
+    /// `<structure label>-d<density>-s<seed>`, then the variant and the rate of a sweep where there are any.
     public var directory: String
+    /// How it is trained where that is not the plain way: a method, or "self-guided".
+    public var variant: String?
+    /// A rate of the sweep; nil for the model's own rate, or, in a survey that sweeps, for the best one found.
+    public var learningRate: Double?
 
-    public init(structure: String, requestedDensity: Double, seed: UInt64, directory: String) {
+    public init(
+      structure: String, requestedDensity: Double, seed: UInt64, directory: String, variant: String? = nil,
+      learningRate: Double? = nil
+    ) {
       self.structure = structure
       self.requestedDensity = requestedDensity
       self.seed = seed
       self.directory = directory
+      self.variant = variant
+      self.learningRate = learningRate
     }
   }
 
@@ -54,14 +63,16 @@ public struct SurveyRecord: Codable, Sendable, Equatable {
   public var benchTokens: [Int]
   public var densities: [Double]
   public var runs: [Run]
+  /// The rates that the first seed of every structure is trained with; nil without a sweep.
+  public var learningRates: [Double]?
   public var machine: MachineRecord
   public var commit: String
   public var time: String
 
   public init(
     preset: String, argv: [String], modelPreset: String, steps: Int, tokensPerStep: Int, corpus: Corpus,
-    shapes: [String], benchTokens: [Int], densities: [Double], runs: [Run], machine: MachineRecord, commit: String,
-    time: String
+    shapes: [String], benchTokens: [Int], densities: [Double], runs: [Run], learningRates: [Double]? = nil,
+    machine: MachineRecord, commit: String, time: String
   ) {
     self.preset = preset
     self.argv = argv
@@ -73,6 +84,7 @@ public struct SurveyRecord: Codable, Sendable, Equatable {
     self.benchTokens = benchTokens
     self.densities = densities
     self.runs = runs
+    self.learningRates = learningRates
     self.machine = machine
     self.commit = commit
     self.time = time

@@ -36,6 +36,35 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     }
   }
 
+  /// How patterns move in training; a number that a method does not have is nil.
+  public struct Method: Codable, Sendable, Equatable {
+    /// What `--method` calls it.
+    public var name: String
+    /// Changes of the pattern over the run.
+    public var updates: Int?
+    /// Of the weights, those that leave at the first change.
+    public var dropFraction: Double?
+    /// Fractions of the run between which patterns change.
+    public var start: Double?
+    public var stop: Double?
+    /// lambda of SR-STE, and the steps between two choices of its pattern.
+    public var maskedDecay: Double?
+    public var refreshEvery: Int?
+
+    public init(
+      name: String, updates: Int? = nil, dropFraction: Double? = nil, start: Double? = nil, stop: Double? = nil,
+      maskedDecay: Double? = nil, refreshEvery: Int? = nil
+    ) {
+      self.name = name
+      self.updates = updates
+      self.dropFraction = dropFraction
+      self.start = start
+      self.stop = stop
+      self.maskedDecay = maskedDecay
+      self.refreshEvery = refreshEvery
+    }
+  }
+
   public var preset: String
   public var architecture: Architecture
   /// Label or family of the MLP's structure, and its density; `dense` ignores the density.
@@ -63,13 +92,26 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var evaluationSequences: Int
   public var checkpointEvery: Int
   public var keepCheckpoints: Int
+  /// nil: the pattern is static.
+  public var method: Method?
+  /// true: factorised matrices have a dense guide in the first half of the run.
+  public var selfGuided: Bool?
+  /// Layers whose MLP stays dense, at the beginning and at the end; nil is none.
+  public var denseFirst: Int?
+  public var denseLast: Int?
+  /// Name of the rule by which structured matrices scale the learning rate; nil is each structure's published one.
+  public var learningRateRule: String?
+  /// `independent` where gate, up and down draw their masks apart; nil where they share one.
+  public var masks: String?
 
   public init(
     preset: String, architecture: Architecture, structure: String, density: Double, data: [String],
     validation: [String], dataChecksum: String, tokenizer: String, steps: Int, batch: Int, sequence: Int,
     learningRate: Double, warmupSteps: Int, finalLearningRateFraction: Double = 0.1, beta1: Double = 0.9,
     beta2: Double = 0.95, epsilon: Double = 1e-8, weightDecay: Double = 0.1, clip: Double = 1, evaluateEvery: Int,
-    evaluationSequences: Int, checkpointEvery: Int, keepCheckpoints: Int = 2
+    evaluationSequences: Int, checkpointEvery: Int, keepCheckpoints: Int = 2, method: Method? = nil,
+    selfGuided: Bool? = nil, denseFirst: Int? = nil, denseLast: Int? = nil, learningRateRule: String? = nil,
+    masks: String? = nil
   ) {
     self.preset = preset
     self.architecture = architecture
@@ -94,5 +136,11 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     self.evaluationSequences = evaluationSequences
     self.checkpointEvery = checkpointEvery
     self.keepCheckpoints = keepCheckpoints
+    self.method = method
+    self.selfGuided = selfGuided
+    self.denseFirst = denseFirst
+    self.masks = masks
+    self.denseLast = denseLast
+    self.learningRateRule = learningRateRule
   }
 }

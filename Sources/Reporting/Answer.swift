@@ -97,7 +97,7 @@ package struct Answer {
     if result.finished.count < result.runs.count {
       sentence += " \(result.finished.count) of \(result.runs.count) seeds have finished."
     }
-    if result.verified == nil {
+    if result.verified == nil && !result.isNarrow {
       sentence += " It has no bench record, so its products were not checked in this survey."
     }
     return sentence

@@ -10,22 +10,33 @@ package struct Findings: Sendable {
   package let benchTokens: Int?
   /// When dense had finished: the median of its finished runs' training seconds.
   package let equalTimeSeconds: Double?
+  /// What dense had done by then: the median of its finished runs' operations.
+  package let equalFlops: Double?
 
   package init(_ recorded: RecordedSurvey) {
     self.recorded = recorded
     let survey = recorded.survey
-    var keys: [(label: String, density: Double)] = []
-    func note(_ label: String, _ density: Double) {
-      if !keys.contains(where: { $0.label == label && $0.density == density }) { keys.append((label, density)) }
+    struct Key: Equatable {
+      let label: String
+      let density: Double
+      let variant: String?
     }
-    for run in survey.runs { note(run.structure, run.requestedDensity) }
-    if survey.runs.isEmpty { for record in recorded.bench { note(record.structure, record.requestedDensity) } }
-    structures = keys.map { key in
+    var keys: [Key] = []
+    func note(_ key: Key) { if !keys.contains(key) { keys.append(key) } }
+    func key(_ run: SurveyRecord.Run) -> Key {
+      Key(label: run.structure, density: run.requestedDensity, variant: run.variant)
+    }
+    for run in survey.runs { note(key(run)) }
+    if survey.runs.isEmpty {
+      for record in recorded.bench {
+        note(Key(label: record.structure, density: record.requestedDensity, variant: nil))
+      }
+    }
+    structures = keys.map { own in
       StructureResult(
-        label: key.label, requestedDensity: key.density,
-        isAmbiguous: keys.count { $0.label == key.label } > 1,
-        runs: recorded.runs.filter { $0.plan.structure == key.label && $0.plan.requestedDensity == key.density },
-        bench: recorded.bench)
+        label: own.label, requestedDensity: own.density, variant: own.variant,
+        isAmbiguous: keys.contains { $0.label == own.label && $0.density != own.density },
+        runs: recorded.runs.filter { key($0.plan) == own }, bench: recorded.bench)
     }
     dense = structures.first(where: \.isDense)
     let wanted = Double(max(1, survey.tokensPerStep))
@@ -34,6 +45,23 @@ package struct Findings: Sendable {
       return a == b ? $0 > $1 : a < b
     }
     equalTimeSeconds = Sample((dense?.finished ?? []).map(\.totalSeconds)).median
+    let flops = Sample((dense?.finished ?? []).map(\.totalFlops)).median
+    equalFlops = flops.flatMap { $0 > 0 ? $0 : nil }
+  }
+
+  /// The final loss above (or, negative, below) that of the dense MLP with as many parameters; nil without that control.
+  package func differenceToNarrow(of result: StructureResult) -> Double? {
+    guard !result.isDense, !result.isNarrow, let loss = result.finalLosses.mean else { return nil }
+    return narrow(for: result)?.finalLosses.mean.map { loss - $0 }
+  }
+
+  private func narrow(for result: StructureResult) -> StructureResult? {
+    structures.first { $0.isNarrow && $0.requestedDensity == result.requestedDensity }
+  }
+
+  /// What the difference to narrow must exceed: the largest range over seeds of the two and dense.
+  package func spreadToNarrow(of result: StructureResult) -> Double? {
+    [result, narrow(for: result), dense].compactMap { $0?.finalLosses.range }.max()
   }
 
   /// Bench records that the check against the definition refuted, or that were never checked.
@@ -64,7 +92,8 @@ package struct Findings: Sendable {
   package var summary: SummaryRecord {
     let survey = recorded.survey
     return SummaryRecord(
-      answer: Answer(self).paragraph, equalTimeSeconds: equalTimeSeconds, tokensPerParameter: tokensPerParameter,
+      answer: Answer(self).paragraph, equalTimeSeconds: equalTimeSeconds, equalFlops: equalFlops,
+      tokensPerParameter: tokensPerParameter,
       structures: structures.map(summary(of:)), missing: recorded.missing, commit: survey.commit, time: survey.time)
   }
 
@@ -85,7 +114,7 @@ package struct Findings: Sendable {
       isWrong ? nil : result.medianSpeedup(pass, tokens: benchTokens)
     }
     return SummaryRecord.Structure(
-      label: result.label, requestedDensity: result.requestedDensity, density: result.density,
+      label: result.label, variant: result.variant, requestedDensity: result.requestedDensity, density: result.density,
       parameters: result.parameters, effectiveWidth: result.effectiveWidth, seedsPlanned: result.runs.count,
       seedsFinished: result.finished.count,
       medianSpeedup: SummaryRecord.Speedups(
@@ -95,7 +124,15 @@ package struct Findings: Sendable {
       finalValidationLoss: final, bestValidationLoss: result.bestLosses.mean,
       differenceToDense: final.flatMap { loss in dense?.finalLosses.mean.map { loss - $0 } },
       spread: borrowed, spreadSource: own != nil ? "seeds" : (borrowed != nil ? "dense" : "unknown"),
-      lossAtEqualTime: isWrong ? nil : result.losses(atSeconds: equalTimeSeconds).mean, peakBytes: result.peakBytes,
+      lossAtEqualTime: isWrong ? nil : result.losses(atSeconds: equalTimeSeconds).mean,
+      lossAtEqualFlops: result.losses(atFlops: equalFlops).mean, differenceToNarrow: differenceToNarrow(of: result),
+      learningRate: result.learningRate,
+      rates: result.sweep.compactMap { run in
+        run.plan.learningRate.map {
+          SummaryRecord.Rate(learningRate: $0, finalValidationLoss: run.isFinished ? run.finalLoss : nil)
+        }
+      }, averageParameters: result.averageParameters, trainingFlops: result.trainingFlops,
+      tokensPerParameter: result.tokensPerParameter, peakBytes: result.peakBytes,
       joulesPerToken: result.joulesPerToken, verified: result.verified, verdict: verdict(of: result),
       reason: Answer(self).reason(for: result))
   }

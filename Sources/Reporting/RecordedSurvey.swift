@@ -71,8 +71,12 @@ package struct RecordedSurvey: Sendable {
     } else {
       missing.append("The run \(name) has no metrics.jsonl.")
     }
-    let run = RecordedRun(plan: plan, record: record, metrics: metrics, isDone: isDone)
-    if !isDone {
+    let divergedFile = folder.appendingPathComponent("DIVERGED")
+    let divergence = (try? String(contentsOf: divergedFile, encoding: .utf8)).map { String($0.prefix(400)) }
+    let run = RecordedRun(plan: plan, record: record, metrics: metrics, isDone: isDone, divergence: divergence)
+    if let divergence {
+      missing.append("The run \(name) diverged: \(divergence.trimmingCharacters(in: .whitespacesAndNewlines)).")
+    } else if !isDone {
       missing.append(
         "The run \(name) is not finished: \(run.steps.last?.step ?? 0) of \(survey.steps) steps are recorded.")
     } else if !run.isFinished && record != nil && metricsFile.exists {

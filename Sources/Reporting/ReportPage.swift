@@ -30,7 +30,8 @@ struct ReportPage {
       <p class="byline">\(Markup.escaped("A survey of the MLP of \(survey.modelPreset) on \(survey.machine.processor), \(survey.time.prefix(10)), commit \(survey.commit.prefix(12))"))</p>
       </header>
       \(Markup.paragraph(summary.answer, class: "answer"))\(early)\(missing)\(BenchTable(findings: findings).alarm)<h2>Verdicts</h2>
-      \(VerdictTable(findings: findings, summary: summary).html)<h2>Figures</h2>
+      \(VerdictTable(findings: findings, summary: summary).html)<h2>Equal what?</h2>
+      \(FairnessTable(findings: findings, summary: summary).html)<h2>Figures</h2>
       \(figureNote.map { "<div class=\"note\">\(Markup.paragraph($0))</div>\n" } ?? "")\(figures.map(embedded).joined())<h2>Every timed product</h2>
       \(BenchTable(findings: findings).html)\(SettingSection(findings: findings).html)</main>
       </body>

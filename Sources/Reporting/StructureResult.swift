@@ -1,27 +1,40 @@
 import Foundation
 import Records
 
-/// One structure at one requested density: its runs over all seeds, its bench records, and what they amount to.
+/// One structure at one requested density, trained in one way: its runs over all seeds, its bench records, and what they amount to.
 ///
 /// Step times come from the finished runs, or while there is none from the steps recorded so far; losses come from
 /// finished runs only.
 package struct StructureResult: Sendable {
   package let label: String
   package let requestedDensity: Double
-  /// The label, with the density where the survey has the label at several.
+  /// A method or "self-guided"; nil for the plain way.
+  package let variant: String?
+  /// The label, with the density where the survey has the label at several, and the way of training.
   package let name: String
+  /// One for each seed. Of a sweep over learning rates the run with the lowest final loss stands for its seed.
   package let runs: [RecordedRun]
+  /// All runs of the sweep, by rate.
+  package let sweep: [RecordedRun]
   /// Every bench record of this label and density.
   package let bench: [BenchRecord]
   /// False if any bench record of the label was not verified: its code is then in doubt at every density.
   package let verified: Bool?
 
   package init(
-    label: String, requestedDensity: Double, isAmbiguous: Bool, runs: [RecordedRun], bench all: [BenchRecord]
+    label: String, requestedDensity: Double, variant: String? = nil, isAmbiguous: Bool, runs: [RecordedRun],
+    bench all: [BenchRecord]
   ) {
     self.label = label
     self.requestedDensity = requestedDensity
-    name = isAmbiguous ? "\(label) at \(Numerals.significant(requestedDensity, 2))" : label
+    self.variant = variant
+    name =
+      (isAmbiguous ? "\(label) at \(Numerals.significant(requestedDensity, 2))" : label)
+      + (variant.map { " (\($0))" } ?? "")
+    sweep = runs.filter { $0.plan.learningRate != nil }
+      .sorted { ($0.plan.learningRate ?? 0) < ($1.plan.learningRate ?? 0) }
+    let best = sweep.filter(\.isFinished).min { ($0.finalLoss ?? .infinity) < ($1.finalLoss ?? .infinity) }
+    let runs = [best ?? sweep.first].compactMap { $0 } + runs.filter { $0.plan.learningRate == nil }
     self.runs = runs
     let own = all.filter { $0.structure == label }
     verified = own.isEmpty ? nil : own.allSatisfy(\.verified)
@@ -34,6 +47,7 @@ package struct StructureResult: Sendable {
   }
 
   package var isDense: Bool { label == "dense" }
+  package var isNarrow: Bool { label == "narrow" }
   package var finished: [RecordedRun] { runs.filter(\.isFinished) }
   package var isFinished: Bool { !finished.isEmpty }
   private var records: [RunRecord] { runs.compactMap(\.record) }
@@ -41,14 +55,28 @@ package struct StructureResult: Sendable {
   package var parameters: Int? { records.first?.parameters.whole }
   package var effectiveWidth: Int? { records.map(\.effectiveWidth).min() }
 
+  package var averageParameters: Double? { records.compactMap(\.averageParameters).first }
+  package var trainingFlops: Double? { records.compactMap(\.trainingFlops).first }
+  package var tokensPerParameter: Double? { records.compactMap(\.tokensPerParameter).first }
+  /// Peak of the schedule of the runs that count.
+  package var learningRate: Double? { records.first?.configuration.learningRate }
+
   package var finalLosses: Sample { Sample(finished.compactMap(\.finalLoss)) }
   package var bestLosses: Sample { Sample(finished.compactMap(\.bestLoss)) }
 
   /// Over the finished seeds; nil values where one of them had no evaluation by then.
   package func losses(atSeconds seconds: Double?) -> Sample {
     guard let seconds else { return Sample([]) }
-    let losses = finished.map { $0.loss(atSeconds: seconds) }
-    return Sample(losses.contains { $0 == nil } ? [] : losses.compactMap { $0 })
+    return complete(finished.map { $0.loss(atSeconds: seconds) })
+  }
+
+  package func losses(atFlops flops: Double?) -> Sample {
+    guard let flops else { return Sample([]) }
+    return complete(finished.map { $0.loss(atFlops: flops) })
+  }
+
+  private func complete(_ losses: [Double?]) -> Sample {
+    Sample(losses.contains { $0 == nil } ? [] : losses.compactMap { $0 })
   }
 
   private var stepTimes: [Sample] {

@@ -19,9 +19,23 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
     }
   }
 
+  /// A rate of the sweep and what it came to; nil where the run diverged or is not finished.
+  public struct Rate: Codable, Sendable, Equatable {
+    public var learningRate: Double
+    public var finalValidationLoss: Double?
+
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(learningRate, forKey: .learningRate)
+      try container.encode(finalValidationLoss, forKey: .finalValidationLoss)
+    }
+  }
+
   /// One structure at one density, over all its seeds.
   public struct Structure: Codable, Sendable, Equatable {
     public var label: String
+    /// A method or "self-guided"; null for the plain way.
+    public var variant: String?
     public var requestedDensity: Double
     /// Of the MLP, as trained.
     public var density: Double?
@@ -49,6 +63,18 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
     public var spreadSource: String
     /// Validation loss when dense had finished.
     public var lossAtEqualTime: Double?
+    /// Validation loss after as many operations as dense had done at its end.
+    public var lossAtEqualFlops: Double?
+    /// finalValidationLoss - that of the dense MLP with as many parameters.
+    public var differenceToNarrow: Double?
+    /// Peak of the schedule: the best of the sweep where there is one.
+    public var learningRate: Double?
+    public var rates: [Rate]
+    /// Over the steps; `parameters` is the number at the end.
+    public var averageParameters: Double?
+    /// Operations of a whole run.
+    public var trainingFlops: Double?
+    public var tokensPerParameter: Double?
     public var peakBytes: Int?
     public var joulesPerToken: Double?
     /// False if one of its bench records was not verified (it then has no speed), null without bench records.
@@ -60,6 +86,7 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
     public func encode(to encoder: any Encoder) throws {
       var container = encoder.container(keyedBy: CodingKeys.self)
       try container.encode(label, forKey: .label)
+      try container.encode(variant, forKey: .variant)
       try container.encode(requestedDensity, forKey: .requestedDensity)
       try container.encode(density, forKey: .density)
       try container.encode(parameters, forKey: .parameters)
@@ -76,6 +103,13 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
       try container.encode(spread, forKey: .spread)
       try container.encode(spreadSource, forKey: .spreadSource)
       try container.encode(lossAtEqualTime, forKey: .lossAtEqualTime)
+      try container.encode(lossAtEqualFlops, forKey: .lossAtEqualFlops)
+      try container.encode(differenceToNarrow, forKey: .differenceToNarrow)
+      try container.encode(learningRate, forKey: .learningRate)
+      try container.encode(rates, forKey: .rates)
+      try container.encode(averageParameters, forKey: .averageParameters)
+      try container.encode(trainingFlops, forKey: .trainingFlops)
+      try container.encode(tokensPerParameter, forKey: .tokensPerParameter)
       try container.encode(peakBytes, forKey: .peakBytes)
       try container.encode(joulesPerToken, forKey: .joulesPerToken)
       try container.encode(verified, forKey: .verified)
@@ -89,6 +123,8 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
   public var answer: String
   /// Training seconds at which losses are compared: when dense had finished.
   public var equalTimeSeconds: Double?
+  /// Operations at which losses are compared: what dense had done by then.
+  public var equalFlops: Double?
   /// Training tokens / parameters of the dense model.
   public var tokensPerParameter: Double?
   public var structures: [Structure]
@@ -103,6 +139,7 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
     try container.encode(schema, forKey: .schema)
     try container.encode(answer, forKey: .answer)
     try container.encode(equalTimeSeconds, forKey: .equalTimeSeconds)
+    try container.encode(equalFlops, forKey: .equalFlops)
     try container.encode(tokensPerParameter, forKey: .tokensPerParameter)
     try container.encode(structures, forKey: .structures)
     try container.encode(missing, forKey: .missing)

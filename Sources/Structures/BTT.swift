@@ -8,7 +8,7 @@ import Devices
 /// I = m1 m2 and O = n1 n2, each split as evenly as it divides, m1 <= m2, n1 <= n2; i = i1 m2 + i2, o = j1 n2 + j2.
 /// - Values: `right` [m2, n1 R, m1], `left` [n1, n2, R m2]; no indices. R (I n1 + O m2) values; saved: z [T, n1 R m2].
 /// - Not representable when R is above min(n2, m1), where a block cannot use it.
-public struct BTT: FactorisedStructure {
+public struct BTT: FactorisedStructure, FixedStructure {
   public static let card = Card(
     family: "btt", grammar: "btt-R", summary: "block tensor train of two cores",
     formula: "W[j1j2, i1i2] = sum_r L[j1,j2,r,i2] C[i2,j1,r,i1]", stored: "R (I n1 + O m2)",
@@ -27,18 +27,14 @@ public struct BTT: FactorisedStructure {
   private var rank: Int { first.outputs.members / n1 }
 
   public static func members(of shape: Shape, density: Double, seed: UInt64) -> [BTT] {
-    guard density > 0, density <= 1, let one = try? BTT(parameters: "1", shape: shape, pattern: Pattern()) else {
+    guard density > 0, density <= 1, let one = try? BTT(parameters: "1", shape: shape) else {
       return []
     }
     let rank = min(Int(density * Double(shape.count) / Double(one.count)), one.n2, one.m1)
-    return (try? BTT(parameters: "\(rank)", shape: shape, pattern: Pattern())).map { [$0] } ?? []
+    return (try? BTT(parameters: "\(rank)", shape: shape)).map { [$0] } ?? []
   }
 
-  public init(parameters: String, shape: Shape, density: Double, seed: UInt64) throws {
-    try self.init(parameters: parameters, shape: shape, pattern: Pattern())
-  }
-
-  public init(parameters: String, shape: Shape, pattern: Pattern) throws {
+  public init(parameters: String, shape: Shape) throws {
     let rank = try Self.positive(parameters)
     let m1 = Self.smallerSide(shape.inputs), n1 = Self.smallerSide(shape.outputs)
     let m2 = shape.inputs / m1, n2 = shape.outputs / n1

@@ -14,7 +14,7 @@ public struct Banded: RowsStructure {
     source: "banded matrices, Golub and Van Loan 2013, section 1.2")
 
   public let shape: Shape
-  let rows: CompressedRows
+  public let rows: CompressedRows
   public var label: String { "banded-\(rows.columns(in: 0).count)" }
 
   public static func members(of shape: Shape, density: Double, seed: UInt64) -> [Banded] {

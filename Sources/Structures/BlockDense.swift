@@ -7,7 +7,7 @@ import Devices
 ///
 /// - Values: `v` [G, R/G, I/G], `u` [1, O, R]; no indices (the pattern holds R). Density R (O + I/G) / (O I);
 ///   saved: z [T, R].
-/// - Not representable unless G divides I and there is a rank for the density, a multiple of G.
+/// - Inputs that G does not divide are padded. Not representable when the density leaves no rank, a multiple of G.
 public struct BlockDense: FactorisedStructure {
   public static let card = Card(
     family: "blockdense", grammar: "blockdense-G", summary: "low rank whose inner factor has G diagonal blocks",
@@ -25,8 +25,12 @@ public struct BlockDense: FactorisedStructure {
   public var label: String { "blockdense-\(groups)" }
   public var pattern: Pattern { Pattern(["rank": [Int32(rank)]]) }
 
+  public static func paddedShape(parameters: String, shape: Shape) throws -> Shape {
+    shape.rounded(outputs: 1, inputs: try positive(parameters))
+  }
+
   public static func members(of shape: Shape, density: Double, seed: UInt64) -> [BlockDense] {
-    usualGroups.compactMap { try? BlockDense(parameters: "\($0)", shape: shape, density: density, seed: seed) }
+    members(usualGroups.map { "\($0)" }, of: shape, density: density, seed: seed)
   }
 
   public init(parameters: String, shape: Shape, density: Double, seed: UInt64) throws {

@@ -8,33 +8,25 @@ import Devices
 /// Output group g reads every G-th input only. The shuffle makes two such layers in a row mix all groups; it costs
 /// nothing, because a feature is one line wherever it lies.
 /// - Values: `blocks` [G, O/G, I/G]; no indices. Density 1/G; 2 T O I / G flops; nothing saved.
-/// - Not representable unless G divides both O and I.
-public struct BlockDiagonal: GridStructure {
+/// - Sides that G does not divide are padded.
+public struct BlockDiagonal: GridStructure, GroupedStructure, FixedStructure {
   public static let card = Card(
     family: "blockdiagonal", grammar: "blockdiagonal-G", summary: "G diagonal blocks with a channel shuffle",
     formula: "W[gO/G+i, jG+g] = v[g,i,j]", stored: "O I / G", densities: "1/G", densityIsFree: false,
     source: "grouped layers with the shuffle of Zhang et al. 2018 (arXiv 1707.01083)")
 
   public let shape: Shape
-  let grid: BlockGrid
+  public let grid: BlockGrid
   public var label: String { "blockdiagonal-\(grid.outputs.groups)" }
-  public var pattern: Pattern { Pattern() }
-  var learningRateScale: Double {
+  public var learningRateScale: Double {
     LearningRateRule.factor(denseInputs: shape.inputs, blockInputs: grid.inputs.members, factors: 1)
   }
 
   public static func members(of shape: Shape, density: Double, seed: UInt64) -> [BlockDiagonal] {
-    guard density > 0 else { return [] }
-    return shape.commonDivisors.first { Double($0) * density >= 1 }
-      .flatMap { try? BlockDiagonal(parameters: "\($0)", shape: shape, density: density, seed: seed) }
-      .map { [$0] } ?? []
+    fewestGroups(of: shape, density: density)
   }
 
-  public init(parameters: String, shape: Shape, density: Double, seed: UInt64) throws {
-    try self.init(parameters: parameters, shape: shape, pattern: Pattern())
-  }
-
-  public init(parameters: String, shape: Shape, pattern: Pattern) throws {
+  public init(parameters: String, shape: Shape) throws {
     let groups = try Self.groups(parameters, shape)
     self.shape = shape
     grid = .diagonal(
@@ -53,23 +45,5 @@ public struct BlockDiagonal: GridStructure {
       }
     }
     return dense
-  }
-}
-
-extension Shape {
-  /// The numbers that divide both sides, ascending.
-  var commonDivisors: [Int] {
-    (1...min(outputs, inputs)).filter { outputs.isMultiple(of: $0) && inputs.isMultiple(of: $0) }
-  }
-}
-
-extension Structure {
-  /// A number of groups out of a label, which must divide both sides.
-  static func groups(_ parameters: String, _ shape: Shape) throws -> Int {
-    let groups = try positive(parameters)
-    guard shape.outputs.isMultiple(of: groups), shape.inputs.isMultiple(of: groups) else {
-      throw refusal(parameters, shape, "\(groups) groups do not divide both sides; choose a common divisor")
-    }
-    return groups
   }
 }

@@ -14,21 +14,16 @@ public struct CSR: RowsStructure {
     source: "Mocanu et al. 2018 (Nature Communications 9:2383) for training; static random here")
 
   public let shape: Shape
-  let rows: CompressedRows
+  public let rows: CompressedRows
   public var label: String { "csr" }
 
   public static func members(of shape: Shape, density: Double, seed: UInt64) -> [CSR] {
-    (try? CSR(parameters: "", shape: shape, density: density, seed: seed)).map { [$0] } ?? []
+    members([""], of: shape, density: density, seed: seed)
   }
 
   public init(parameters: String, shape: Shape, density: Double, seed: UInt64) throws {
-    try Self.requireNoParameters(parameters)
-    let count = Int(density * Double(shape.count))
-    guard count >= 1, count <= shape.count else {
-      throw Self.refusal(parameters, shape, "density \(density) leaves no weight; ask for more")
-    }
-    var generator = SeededGenerator(seed: seed, "csr \(shape)")
-    self.init(shape: shape, rows: CompressedRows.at(generator.sample(count, below: shape.count), of: shape))
+    let places = try Self.randomPlaces(parameters, shape, density, seed)
+    self.init(shape: shape, rows: .at(places, of: shape))
   }
 
   public init(parameters: String, shape: Shape, pattern: Pattern) throws {
@@ -41,8 +36,30 @@ public struct CSR: RowsStructure {
     self.rows = rows
   }
 
+  public func reading(only inputs: [Bool], seed: UInt64) -> CSR {
+    let live = inputs.indices.filter { inputs[$0] }
+    guard live.count < shape.inputs, !live.isEmpty else { return self }
+    var generator = SeededGenerator(seed: seed, "csr \(shape)")
+    let places = generator.sample(min(rows.count, shape.outputs * live.count), below: shape.outputs * live.count)
+    return CSR(
+      shape: shape, rows: .at(places.map { $0 / live.count * shape.inputs + live[$0 % live.count] }, of: shape))
+  }
+
   public func repatterned(for scores: [Double]) -> CSR {
     let best = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }.prefix(rows.count).sorted()
     return CSR(shape: shape, rows: CompressedRows.at(best, of: shape))
+  }
+}
+
+extension Structure {
+  /// floor(density O I) places of the row-major matrix, uniformly at random, ascending; for families without parameters.
+  static func randomPlaces(_ parameters: String, _ shape: Shape, _ density: Double, _ seed: UInt64) throws -> [Int] {
+    try requireNoParameters(parameters)
+    let count = Int(density * Double(shape.count))
+    guard count >= 1, count <= shape.count else {
+      throw refusal(parameters, shape, "density \(density) leaves no weight; ask for more")
+    }
+    var generator = SeededGenerator(seed: seed, "\(card.family) \(shape)")
+    return generator.sample(count, below: shape.count)
   }
 }

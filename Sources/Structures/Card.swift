@@ -14,10 +14,12 @@ public struct Card: Sendable {
   /// True where the label leaves the density open, as in `bsr-32`; false where it fixes it, as in `lowrank-64`.
   public let densityIsFree: Bool
   public let source: String
+  /// True where the zeros are stored and multiplied too: good for losses, no measure of speed, and said so in every table.
+  public let isSimulated: Bool
 
-  package init(
+  public init(
     family: String, grammar: String, summary: String, formula: String, stored: String, densities: String,
-    densityIsFree: Bool, source: String
+    densityIsFree: Bool, source: String, isSimulated: Bool = false
   ) {
     self.family = family
     self.grammar = grammar
@@ -27,6 +29,7 @@ public struct Card: Sendable {
     self.densities = densities
     self.densityIsFree = densityIsFree
     self.source = source
+    self.isSimulated = isSimulated
   }
 }
 
@@ -41,7 +44,7 @@ public struct TensorLayout: Sendable, Equatable {
   public var count: Int { shape.reduce(1, *) }
   public var range: Range<Int> { offset..<offset + count }
 
-  package init(name: String, shape: [Int], offset: Int, learningRateScale: Double) {
+  public init(name: String, shape: [Int], offset: Int, learningRateScale: Double) {
     self.name = name
     self.shape = shape
     self.offset = offset
@@ -59,10 +62,12 @@ public struct Pattern: Sendable, Equatable {
   public var byteCount: Int { arrays.values.reduce(0) { $0 + $1.count * 4 } }
 }
 
-/// What one forward product costs; the backward pass does the same work twice.
+/// What the products cost.
 public struct Cost: Sendable, Equatable {
-  /// 2 x multiply-adds.
+  /// 2 x multiply-adds of the forward product.
   public var flops: Int
+  /// Those of both gradients; twice the forward product's for most.
+  public var backwardFlops: Int
   public var valueBytes: Int
   public var indexBytes: Int
   /// x read and y written, fp32.
@@ -71,4 +76,15 @@ public struct Cost: Sendable, Equatable {
   public var savedBytes: Int
 
   public var bytes: Int { valueBytes + indexBytes + activationBytes + 2 * savedBytes }
+
+  public init(
+    flops: Int, backwardFlops: Int? = nil, valueBytes: Int, indexBytes: Int, activationBytes: Int, savedBytes: Int
+  ) {
+    self.flops = flops
+    self.backwardFlops = backwardFlops ?? 2 * flops
+    self.valueBytes = valueBytes
+    self.indexBytes = indexBytes
+    self.activationBytes = activationBytes
+    self.savedBytes = savedBytes
+  }
 }

@@ -1,9 +1,29 @@
 import Arrays
+import Synchronization
 
 /// The only list of structures. Survey, trainer, checkpoint, report, README table and tests walk it.
 public enum Catalog {
-  public static let all: [any Structure.Type] = [
+  /// The package's own families, then those that ``add(_:)`` brought.
+  public static var all: [any Structure.Type] { own + added.withLock { $0 } }
+
+  private static let added = Mutex<[any Structure.Type]>([])
+
+  /// Makes a family from outside the package known to everything that walks the list, for the life of the process.
+  /// - Throws: a `Refusal` when a family of that name is there.
+  public static func add(_ type: any Structure.Type) throws {
+    let name = type.card.family
+    try added.withLock { added in
+      guard !(own + added).contains(where: { $0.card.family == name }) else {
+        throw Refusal.badInput("there is already a family '\(name)'; give yours another name")
+      }
+      added.append(type)
+    }
+  }
+
+  private static let own: [any Structure.Type] = [
     Dense.self,
+    Narrow.self,
+    Masked.self,
     CSR.self,
     FanIn.self,
     NM.self,
@@ -12,11 +32,16 @@ public enum Catalog {
     BlockDiagonal.self,
     Dyad.self,
     Monarch.self,
+    Pixelfly.self,
     LowRank.self,
     BlockDense.self,
     BTT.self,
+    LowRankPlusBSR.self,
+    LowRankPlusCSR.self,
     Diagonal.self,
     Banded.self,
+    Circulant.self,
+    BlockLowRank.self,
   ]
 
   /// The family whose name begins `label`, and what follows the name.
@@ -35,9 +60,7 @@ public enum Catalog {
     _ label: String, of shape: Shape, density: Double, seed: UInt64
   ) throws -> any Structure {
     try check(density: density)
-    guard !shape.outputs.multipliedReportingOverflow(by: shape.inputs).overflow, shape.count <= 1 << 30 else {
-      throw Refusal.badInput("a matrix of shape \(shape) has more than 2^30 weights, the most that is planned for")
-    }
+    try check(shape)
     let (type, parameters) = try family(of: label)
     if parameters.isEmpty, label != "dense", let member = type.members(of: shape, density: density, seed: seed).last {
       return member
@@ -46,7 +69,28 @@ public enum Catalog {
       throw Refusal.badInput(
         "\(label) has no member of shape \(shape) at density \(density); write \(type.card.grammar)")
     }
-    return try type.init(parameters: parameters, shape: shape, density: density, seed: seed)
+    return try fitted(type, parameters, shape).init(
+      parameters: parameters, shape: shape, density: density, seed: seed)
+  }
+
+  /// The member that a checkpoint describes by its label and index arrays: hostile, all of it checked.
+  public static func member(_ label: String, of shape: Shape, pattern: Pattern) throws -> any Structure {
+    try check(shape)
+    let (type, parameters) = try family(of: label)
+    return try fitted(type, parameters, shape).init(parameters: parameters, shape: shape, pattern: pattern)
+  }
+
+  /// The type itself where the label fits the shape, else the one that pads it.
+  private static func fitted<S: Structure>(
+    _ type: S.Type, _ parameters: String, _ shape: Shape
+  ) throws -> any Structure.Type {
+    try type.paddedShape(parameters: parameters, shape: shape) == shape ? type : Padded<S>.self
+  }
+
+  static func check(_ shape: Shape) throws {
+    guard !shape.outputs.multipliedReportingOverflow(by: shape.inputs).overflow, shape.count <= 1 << 30 else {
+      throw Refusal.badInput("a matrix of shape \(shape) has more than 2^30 weights, the most that is planned for")
+    }
   }
 
   /// All members whose labels match one of the patterns, at each density: globs pick the members nearest to and not

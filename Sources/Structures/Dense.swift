@@ -6,16 +6,15 @@ import Devices
 ///     W : [O, I]
 ///
 /// - Values: `blocks` [1, O, I]; no indices. Density 1; 2 T O I flops; nothing saved.
-public struct Dense: GridStructure {
+public struct Dense: GridStructure, FixedStructure {
   public static let card = Card(
     family: "dense", grammar: "dense", summary: "every weight: the baseline",
     formula: "W", stored: "O I", densities: "1", densityIsFree: false, source: "the baseline")
 
   public let shape: Shape
-  let grid: BlockGrid
+  public let grid: BlockGrid
   public var label: String { "dense" }
-  public var pattern: Pattern { Pattern() }
-  var learningRateScale: Double { 1 }
+  public var learningRateScale: Double { 1 }
 
   public init(shape: Shape) {
     self.shape = shape
@@ -26,13 +25,9 @@ public struct Dense: GridStructure {
     density >= 1 ? [Dense(shape: shape)] : []
   }
 
-  public init(parameters: String, shape: Shape, density: Double, seed: UInt64) throws {
+  public init(parameters: String, shape: Shape) throws {
     try Self.requireNoParameters(parameters)
     self.init(shape: shape)
-  }
-
-  public init(parameters: String, shape: Shape, pattern: Pattern) throws {
-    try self.init(parameters: parameters, shape: shape, density: 1, seed: 0)
   }
 
   public func materialize(_ values: [Float]) -> [Double] { values.map(Double.init) }

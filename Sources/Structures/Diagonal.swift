@@ -15,7 +15,7 @@ public struct Diagonal: RowsStructure {
     source: "DynaDiag, Tyagi et al. 2025 (arXiv 2506.11449); static offsets here")
 
   public let shape: Shape
-  let rows: CompressedRows
+  public let rows: CompressedRows
   public var label: String { "diagonal-\(rows.count / min(shape.outputs, shape.inputs))" }
 
   private static func long(_ shape: Shape) -> Int { max(shape.outputs, shape.inputs) }

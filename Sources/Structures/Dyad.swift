@@ -8,8 +8,8 @@ import Devices
 /// The paper's input-transposed kind (DYAD-IT). It draws both parts with the dense fan-in, which makes activations start
 /// too small by sqrt(2/G); here the variance is kept.
 /// - Values: `a` [G, O/G, I/G], `b` [G, O/G, I/G]; no indices. Density 2/G; nothing saved.
-/// - Not representable unless G is at least 2 and divides both O and I.
-public struct Dyad: Structure {
+/// - Sides that G does not divide are padded. Not representable when G is 1.
+public struct Dyad: GroupedStructure, FixedStructure {
   public static let card = Card(
     family: "dyad", grammar: "dyad-G", summary: "block-diagonal plus block-diagonal of shuffled inputs",
     formula: "W = A + B", stored: "2 O I / G", densities: "2/G", densityIsFree: false,
@@ -20,19 +20,12 @@ public struct Dyad: Structure {
   private let shuffled: BlockGrid
   private var groups: Int { straight.outputs.groups }
   public var label: String { "dyad-\(groups)" }
-  public var pattern: Pattern { Pattern() }
 
   public static func members(of shape: Shape, density: Double, seed: UInt64) -> [Dyad] {
-    guard density > 0 else { return [] }
-    let groups = shape.commonDivisors.first { $0 >= 2 && Double($0) * density >= 2 }
-    return groups.flatMap { try? Dyad(parameters: "\($0)", shape: shape, pattern: Pattern()) }.map { [$0] } ?? []
+    fewestGroups(of: shape, density: density)
   }
 
-  public init(parameters: String, shape: Shape, density: Double, seed: UInt64) throws {
-    try self.init(parameters: parameters, shape: shape, pattern: Pattern())
-  }
-
-  public init(parameters: String, shape: Shape, pattern: Pattern) throws {
+  public init(parameters: String, shape: Shape) throws {
     let groups = try Self.groups(parameters, shape)
     guard groups >= 2 else { throw Self.refusal(parameters, shape, "one group would store every weight twice") }
     let outputs = FeatureGroups.contiguous(groups: groups, members: shape.outputs / groups)

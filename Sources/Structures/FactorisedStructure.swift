@@ -13,7 +13,6 @@ protocol FactorisedStructure: Structure {
 
 extension FactorisedStructure {
   public var savedFeatures: Int { first.outputs.features }
-  public var pattern: Pattern { Pattern() }
 
   public var layout: [TensorLayout] {
     func tensor(_ name: String, _ grid: BlockGrid, _ offset: Int) -> TensorLayout {
@@ -78,4 +77,9 @@ extension [Double] {
       }
     }
   }
+}
+
+extension Structure {
+  /// Whether it is a product of two factors, which self-guided training is for.
+  package var isProduct: Bool { self is any FactorisedStructure }
 }

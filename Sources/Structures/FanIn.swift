@@ -14,11 +14,11 @@ public struct FanIn: RowsStructure {
     source: "Lasby et al. 2024 (arXiv 2305.02299); static random here")
 
   public let shape: Shape
-  let rows: CompressedRows
+  public let rows: CompressedRows
   public var label: String { "fanin" }
 
   public static func members(of shape: Shape, density: Double, seed: UInt64) -> [FanIn] {
-    (try? FanIn(parameters: "", shape: shape, density: density, seed: seed)).map { [$0] } ?? []
+    members([""], of: shape, density: density, seed: seed)
   }
 
   public init(parameters: String, shape: Shape, density: Double, seed: UInt64) throws {
@@ -44,6 +44,15 @@ public struct FanIn: RowsStructure {
   private init(shape: Shape, rows: CompressedRows) {
     self.shape = shape
     self.rows = rows
+  }
+
+  public func reading(only inputs: [Bool], seed: UInt64) -> FanIn {
+    let live = inputs.indices.filter { inputs[$0] }
+    guard live.count < shape.inputs, !live.isEmpty else { return self }
+    var generator = SeededGenerator(seed: seed, "fanin \(shape)")
+    let count = min(rows.columns(in: 0).count, live.count)
+    return FanIn(
+      shape: shape, rows: .rows(of: shape) { _ in generator.sample(count, below: live.count).map { live[$0] } })
   }
 
   /// The k greatest scores of every row.

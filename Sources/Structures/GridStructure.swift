@@ -2,7 +2,7 @@ import Arrays
 import Devices
 
 /// A structure that is one grid of equal blocks: its products are the device's grid products.
-protocol GridStructure: Structure {
+public protocol GridStructure: Structure {
   var grid: BlockGrid { get }
   var learningRateScale: Double { get }
 }
@@ -31,6 +31,9 @@ extension GridStructure {
     if let dvalues { try device.accumulateGradient(grid, dy: dy, x: x, into: dvalues) }
   }
 
+  public var liveOutputs: [Bool] { grid.outputs.marked { grid.rowStart[$0] < grid.rowStart[$0 + 1] } }
+  public var liveInputs: [Bool] { grid.inputs.marked { grid.columnStart[$0] < grid.columnStart[$0 + 1] } }
+
   /// N(0, gain^2 / stored weights in the row): every row preserves the variance by itself, however many blocks it has.
   public func initialValues(gain: Double, using generator: inout SeededGenerator) -> [Float] {
     var values: [Float] = []
@@ -50,6 +53,17 @@ extension GridStructure {
     var values = [Float](repeating: 0, count: grid.count)
     grid.forEachValue { index, output, input in values[index] = Float(dense[output * shape.inputs + input]) }
     return values
+  }
+}
+
+extension FeatureGroups {
+  /// For every feature, whether its group is marked.
+  fileprivate func marked(_ isMarked: (_ group: Int) -> Bool) -> [Bool] {
+    var marks = [Bool](repeating: false, count: features)
+    for group in 0..<groups where isMarked(group) {
+      for member in 0..<members { marks[feature(group, member)] = true }
+    }
+    return marks
   }
 }
 

@@ -7,7 +7,7 @@ import Devices
 ///
 /// - Values: `v` [1, R, I], `u` [1, O, R]; no indices. Density R (O + I) / (O I); 2 T R (O + I) flops; saved: V x [T, R].
 /// - Not representable when R > min(O, I), where it would store more than it can express.
-public struct LowRank: FactorisedStructure {
+public struct LowRank: FactorisedStructure, FixedStructure {
   public static let card = Card(
     family: "lowrank", grammar: "lowrank-R", summary: "a product of two thin matrices of rank R",
     formula: "W = U V", stored: "R (O + I)", densities: "R (O+I) / (O I)", densityIsFree: false,
@@ -20,16 +20,10 @@ public struct LowRank: FactorisedStructure {
   public var label: String { "lowrank-\(first.outputs.members)" }
 
   public static func members(of shape: Shape, density: Double, seed: UInt64) -> [LowRank] {
-    guard density > 0, density <= 1 else { return [] }
-    let rank = Int(density * Double(shape.count) / Double(shape.outputs + shape.inputs))
-    return (try? LowRank(parameters: "\(rank)", shape: shape, pattern: Pattern())).map { [$0] } ?? []
+    largestRank(of: shape, density: density, each: shape.outputs + shape.inputs)
   }
 
-  public init(parameters: String, shape: Shape, density: Double, seed: UInt64) throws {
-    try self.init(parameters: parameters, shape: shape, pattern: Pattern())
-  }
-
-  public init(parameters: String, shape: Shape, pattern: Pattern) throws {
+  public init(parameters: String, shape: Shape) throws {
     let rank = try Self.positive(parameters)
     guard rank <= min(shape.outputs, shape.inputs) else {
       throw Self.refusal(parameters, shape, "the rank can be at most \(min(shape.outputs, shape.inputs))")

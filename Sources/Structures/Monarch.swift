@@ -8,8 +8,8 @@ import Devices
 /// M = min(O, I) inner features. Group h of L reads every G-th feature of z, so every output sees every input when
 /// G^2 <= M. The permutation of the outputs in the paper only renames them and is left out.
 /// - Values: `right` [G, M/G, I/G], `left` [G, O/G, M/G]; no indices. Density M (O + I) / (G O I); saved: z [T, M].
-/// - Not representable unless G divides both O and I.
-public struct Monarch: FactorisedStructure {
+/// - Sides that G does not divide are padded.
+public struct Monarch: FactorisedStructure, GroupedStructure, FixedStructure {
   public static let card = Card(
     family: "monarch", grammar: "monarch-G", summary: "two block-diagonals with a stride permutation between",
     formula: "W = L P R", stored: "min(O,I) (O+I) / G", densities: "min(O,I) (O+I) / (G O I)", densityIsFree: false,
@@ -23,18 +23,10 @@ public struct Monarch: FactorisedStructure {
   public var label: String { "monarch-\(groups)" }
 
   public static func members(of shape: Shape, density: Double, seed: UInt64) -> [Monarch] {
-    for groups in shape.commonDivisors {
-      guard let member = try? Monarch(parameters: "\(groups)", shape: shape, pattern: Pattern()) else { continue }
-      if member.density <= density { return [member] }
-    }
-    return []
+    fewestGroups(of: shape, density: density)
   }
 
-  public init(parameters: String, shape: Shape, density: Double, seed: UInt64) throws {
-    try self.init(parameters: parameters, shape: shape, pattern: Pattern())
-  }
-
-  public init(parameters: String, shape: Shape, pattern: Pattern) throws {
+  public init(parameters: String, shape: Shape) throws {
     let groups = try Self.groups(parameters, shape)
     let inner = min(shape.outputs, shape.inputs) / groups
     self.shape = shape

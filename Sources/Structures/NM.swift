@@ -8,7 +8,7 @@ import Devices
 ///
 /// - Values: `values` [O I N / M] in row order; indices 4 bytes a weight here: processors without instructions for the
 ///   2-bit form gain nothing from it. 2 T O I N / M flops; nothing saved.
-/// - Not representable unless N <= M and M divides I (transposable: and O).
+/// - Sides that M does not divide are padded (transposable: both; else the inputs). Not representable when N > M.
 public struct NM: RowsStructure {
   public static let card = Card(
     family: "nm", grammar: "nm-N:M or nm-N:Mt", summary: "N of every M consecutive inputs; t: transposable",
@@ -19,7 +19,7 @@ public struct NM: RowsStructure {
   private static let usual = ["2:4", "4:8", "1:4", "2:8", "1:8", "2:16", "1:16", "1:32", "1:64"]
 
   public let shape: Shape
-  let rows: CompressedRows
+  public let rows: CompressedRows
   private let rule: Rule
   public var label: String { "nm-\(rule.n):\(rule.m)\(rule.transposable ? "t" : "")" }
 
@@ -76,17 +76,26 @@ public struct NM: RowsStructure {
     self.rule = rule
   }
 
-  private static func rule(_ parameters: String, _ shape: Shape) throws -> Rule {
+  public static func paddedShape(parameters: String, shape: Shape) throws -> Shape {
+    let rule = try rule(parameters)
+    return shape.rounded(outputs: rule.transposable ? rule.m : 1, inputs: rule.m)
+  }
+
+  private static func rule(_ parameters: String) throws -> Rule {
     let transposable = parameters.hasSuffix("t")
     let sides = try parameters.dropLast(transposable ? 1 : 0).split(separator: ":", omittingEmptySubsequences: false)
       .map { try positive($0, of: parameters) }
     guard sides.count == 2 else { throw Refusal.badInput("'nm-\(parameters)' is not a label: write \(card.grammar)") }
-    let rule = Rule(n: sides[0], m: sides[1], transposable: transposable)
+    return Rule(n: sides[0], m: sides[1], transposable: transposable)
+  }
+
+  private static func rule(_ parameters: String, _ shape: Shape) throws -> Rule {
+    let rule = try rule(parameters)
     guard rule.n <= rule.m, shape.inputs.isMultiple(of: rule.m),
-      !transposable || shape.outputs.isMultiple(of: rule.m)
+      !rule.transposable || shape.outputs.isMultiple(of: rule.m)
     else {
       throw refusal(
-        parameters, shape, "N must be at most M, and M must divide \(transposable ? "both sides" : "the inputs")")
+        parameters, shape, "N must be at most M, and M must divide \(rule.transposable ? "both sides" : "the inputs")")
     }
     return rule
   }

@@ -3,7 +3,7 @@ import Devices
 
 /// A structure whose weights sit on a compressed-row pattern, W[r, column[k]] = values[k]: its products are the device's
 /// compressed-row products, and a family is a way to choose the pattern.
-protocol RowsStructure: Structure {
+public protocol RowsStructure: Structure {
   var rows: CompressedRows { get }
 }
 
@@ -71,14 +71,14 @@ extension RowsStructure {
 
 extension CompressedRows {
   /// The pattern that a checkpoint describes.
-  convenience init(_ pattern: Pattern, of shape: Shape) throws {
+  public convenience init(_ pattern: Pattern, of shape: Shape) throws {
     try self.init(
       rows: shape.outputs, columns: shape.inputs, rowStart: pattern.arrays["rowStart"] ?? [],
       column: pattern.arrays["column"] ?? [])
   }
 
   /// The pattern with weights at these ascending places of the row-major matrix.
-  static func at(_ places: [Int], of shape: Shape) -> CompressedRows {
+  public static func at(_ places: [Int], of shape: Shape) -> CompressedRows {
     var start = [Int32](repeating: 0, count: shape.outputs + 1)
     for place in places { start[place / shape.inputs + 1] += 1 }
     for row in 0..<shape.outputs { start[row + 1] += start[row] }
@@ -91,10 +91,10 @@ extension CompressedRows {
   }
 
   /// The pattern whose row r holds these ascending inputs.
-  static func rows(of shape: Shape, _ inputs: (_ row: Int) -> [Int]) -> CompressedRows {
+  public static func rows(of shape: Shape, _ inputs: (_ row: Int) -> [Int]) -> CompressedRows {
     at((0..<shape.outputs).flatMap { row in inputs(row).map { row * shape.inputs + $0 } }, of: shape)
   }
 
   /// The columns of a row.
-  func columns(in row: Int) -> ArraySlice<Int32> { column[Int(rowStart[row])..<Int(rowStart[row + 1])] }
+  public func columns(in row: Int) -> ArraySlice<Int32> { column[Int(rowStart[row])..<Int(rowStart[row + 1])] }
 }

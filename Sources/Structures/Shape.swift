@@ -12,6 +12,12 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible {
   /// Weights of a dense matrix of this shape.
   public var count: Int { outputs * inputs }
 
+  /// The least shape around this one whose sides are multiples of the two numbers.
+  func rounded(outputs: Int, inputs: Int) -> Shape {
+    Shape(
+      outputs: (self.outputs + outputs - 1) / outputs * outputs, inputs: (self.inputs + inputs - 1) / inputs * inputs)
+  }
+
   /// "3072x768": outputs by inputs.
   public var description: String { "\(outputs)x\(inputs)" }
 }

@@ -6,7 +6,7 @@ import Devices
 ///     rows v V ..< (v + 1) V and inputs c M ..< (c + 1) M:  four columns shared,  N of them in each row
 ///
 /// - Values: `values` [O I N / M] in row order; indices 4 bytes a weight here. 2 T O I N / M flops; nothing saved.
-/// - Not representable unless V divides O, M divides I, M >= 4 and N <= 4.
+/// - Sides that V and M do not divide are padded. Not representable unless M >= 4 and N <= 4.
 public struct VNM: RowsStructure {
   public static let card = Card(
     family: "vnm", grammar: "vnm-V:N:M", summary: "V rows share four columns of every M; N of the four in each row",
@@ -18,7 +18,7 @@ public struct VNM: RowsStructure {
   private static let shared = 4
 
   public let shape: Shape
-  let rows: CompressedRows
+  public let rows: CompressedRows
   private let rule: Rule
   public var label: String { "vnm-\(rule.v):\(rule.n):\(rule.m)" }
 
@@ -55,24 +55,33 @@ public struct VNM: RowsStructure {
     }
   }
 
-  private init(shape: Shape, rows: CompressedRows, rule: Rule) {
-    self.shape = shape
-    self.rows = rows
-    self.rule = rule
+  public static func paddedShape(parameters: String, shape: Shape) throws -> Shape {
+    let rule = try rule(parameters)
+    return shape.rounded(outputs: rule.v, inputs: rule.m)
   }
 
-  private static func rule(_ parameters: String, _ shape: Shape) throws -> Rule {
+  private static func rule(_ parameters: String) throws -> Rule {
     let numbers = try parameters.split(separator: ":", omittingEmptySubsequences: false)
       .map { try positive($0, of: parameters) }
     guard numbers.count == 3 else {
       throw Refusal.badInput("'vnm-\(parameters)' is not a label: write \(card.grammar)")
     }
-    let rule = Rule(v: numbers[0], n: numbers[1], m: numbers[2])
+    return Rule(v: numbers[0], n: numbers[1], m: numbers[2])
+  }
+
+  private static func rule(_ parameters: String, _ shape: Shape) throws -> Rule {
+    let rule = try rule(parameters)
     guard shape.outputs.isMultiple(of: rule.v), shape.inputs.isMultiple(of: rule.m), rule.m >= shared, rule.n <= shared
     else {
       throw refusal(parameters, shape, "V must divide the outputs, M the inputs, M be 4 or more and N 4 or less")
     }
     return rule
+  }
+
+  private init(shape: Shape, rows: CompressedRows, rule: Rule) {
+    self.shape = shape
+    self.rows = rows
+    self.rule = rule
   }
 
   /// Whether the pattern is what the label says.

@@ -24,16 +24,31 @@ struct ModelFile {
     return writer
   }
 
+  /// Both moments, and all numbers of a dense companion where there is one: `<linear>.<role>[.first|.second]`.
   func moments(of optimizer: Optimizer) throws -> SafetensorsWriter {
     var writer = SafetensorsWriter(metadata: ["filigree.schema": ModelFile.schema])
     try add(optimizer.first, suffix: ".first", to: &writer)
     try add(optimizer.second, suffix: ".second", to: &writer)
+    for (companion, vector, suffix) in companionVectors {
+      try add(vector, suffix: suffix, of: companion.tensors, to: &writer)
+    }
     return writer
   }
 
-  private func add(_ vector: Vector, suffix: String, to writer: inout SafetensorsWriter) throws {
+  private var companionVectors: [(DenseCompanion, Vector, String)] {
+    guard let companion = model.parameters.companion, companion.role != .observer else { return [] }
+    let role = companion.role.rawValue
+    return [
+      (companion, companion.values, ".\(role)"), (companion, companion.first, ".\(role).first"),
+      (companion, companion.second, ".\(role).second"),
+    ]
+  }
+
+  private func add(
+    _ vector: Vector, suffix: String, of tensors: [ParameterTensor]? = nil, to writer: inout SafetensorsWriter
+  ) throws {
     let device = device
-    for tensor in model.parameters.tensors {
+    for tensor in tensors ?? model.parameters.tensors {
       let part = vector[tensor.range]
       try writer.add(tensor.name + suffix, .f32, shape: tensor.shape) { write in
         let numbers = try device.numbers(part)
@@ -61,10 +76,27 @@ struct ModelFile {
   func readMoments(_ file: Safetensors, _ optimizer: Optimizer) throws {
     try read(file, suffix: ".first", into: optimizer.first)
     try read(file, suffix: ".second", into: optimizer.second)
+    for (companion, vector, suffix) in companionVectors {
+      try read(file, suffix: suffix, of: companion.tensors, into: vector)
+    }
   }
 
-  private func read(_ file: Safetensors, suffix: String, into vector: Vector) throws {
-    for tensor in model.parameters.tensors {
+  /// The index arrays of each of these matrices as the file has them, by the array's name; none for a dense one.
+  static func patterns(in file: Safetensors, of names: [String]) throws -> [String: [String: [Int32]]] {
+    var patterns: [String: [String: [Int32]]] = [:]
+    for name in names {
+      let prefix = "\(name).weight.indices."
+      for key in ["rowStart", "column"] where file.tensors[prefix + key] != nil {
+        patterns[name, default: [:]][key] = try file.int32s(prefix + key)
+      }
+    }
+    return patterns
+  }
+
+  private func read(
+    _ file: Safetensors, suffix: String, of tensors: [ParameterTensor]? = nil, into vector: Vector
+  ) throws {
+    for tensor in tensors ?? model.parameters.tensors {
       let numbers = try file.floats(tensor.name + suffix, shape: tensor.shape)
       try numbers.withUnsafeBufferPointer { try device.write($0, to: vector[tensor.range]) }
     }

@@ -13,6 +13,9 @@ package struct RunFolder: Sendable {
   package var checkpoints: URL { url.appendingPathComponent("checkpoints") }
   package var done: URL { url.appendingPathComponent("DONE") }
 
+  /// Says in a sentence that the loss exploded; written where other runs go on.
+  package var diverged: URL { url.appendingPathComponent("DIVERGED") }
+
   package var exists: Bool { FileManager.default.fileExists(atPath: record.path) }
   package var isDone: Bool { FileManager.default.fileExists(atPath: done.path) }
 

@@ -5,34 +5,38 @@ import Foundation
 import Measuring
 import Model
 import Records
+import Sparsifying
 
 /// Trains one model and leaves a run directory that survives anything: killed at any moment, the same call continues from
 /// the newest checkpoint, and the losses are bit for bit those of a run that was never interrupted.
 package final class Trainer {
   package let record: RunRecord
   package let folder: RunFolder
-  private let configuration: TrainingConfiguration
+  let configuration: TrainingConfiguration
   private let corpus: Corpus
-  private let device: any Device
-  private let model: Mistral
-  private let optimizer: Optimizer
+  let device: any Device
+  var model: Mistral
+  var optimizer: Optimizer
   private let schedule: LearningRateSchedule
   private let batches: Batches
   private let validation: Batches
-  private var step = 0
+  let sparsifier: Sparsifier?
+  let guide: SelfGuide?
+  private let cost: RunCost
+  var step = 0
+  /// Steps in which each matrix had its guide.
+  var guideSteps: [String: Int] = [:]
+  /// Of the training losses so far.
+  var lowestLoss: Double?
   /// Without it the present size stands in for the peak: between steps all buffers are still there.
   private var peakIsReset = false
   /// Resident bytes before the model was made: the program, the text, what earlier work in this process left.
   private let residentBefore = ProcessMemory.current()
 
-  package enum Outcome: Sendable { case finished, interrupted }
+  /// After an error: whether it was the loss or the gradient that stopped the run.
+  package private(set) var hasDiverged = false
 
-  /// What is safe on the disk beside the numbers.
-  private struct State: Codable {
-    var tokens: Int
-    var dataChecksum: String
-    var structure: String
-  }
+  package enum Outcome: Sendable { case finished, interrupted }
 
   package init(_ record: RunRecord, plan: MistralPlan, corpus: Corpus, folder: URL, on device: any Device) throws {
     self.record = record
@@ -40,7 +44,9 @@ package final class Trainer {
     self.device = device
     let c = record.configuration
     configuration = c
-    let needed = plan.trainingBytes(batch: c.batch, sequence: c.sequence)
+    cost = try RunCost(c, target: plan, seed: record.seed)
+    let start = try RunPlan.start(of: plan, c, record.seed)
+    let needed = cost.bytes(start: start)
     guard needed <= record.machine.memoryBytes else {
       throw Refusal.badInput(
         "training needs \(needed) bytes of memory and this machine has \(record.machine.memoryBytes); use a smaller "
@@ -51,7 +57,11 @@ package final class Trainer {
     validation = try Batches(tokens: corpus.validation.count, sequence: c.sequence, batch: 1, seed: 0)
     schedule = LearningRateSchedule(
       peak: c.learningRate, warmup: c.warmupSteps, steps: c.steps, finalFraction: c.finalLearningRateFraction)
-    model = try Mistral(plan, batch: c.batch, sequence: c.sequence, on: device)
+    sparsifier = try c.method.map {
+      try Sparsifier($0, target: plan, steps: c.steps, seed: record.seed, on: device)
+    }
+    guide = c.selfGuided == true ? SelfGuide(steps: c.steps, seed: record.seed) : nil
+    model = try Mistral(start, batch: c.batch, sequence: c.sequence, on: device)
     optimizer = try Optimizer(
       model,
       Optimizer.Settings(
@@ -80,6 +90,21 @@ package final class Trainer {
     guard c.sequence <= 1 << 20, c.batch <= (1 << 26) / c.sequence else {
       throw Refusal.badInput("a batch of \(c.batch) sequences of \(c.sequence) tokens is too large to plan for")
     }
+    if let method = c.method { try check(method, steps: c.steps) }
+  }
+
+  private static func check(_ m: TrainingConfiguration.Method, steps: Int) throws {
+    let (start, stop) = (m.start ?? 0, m.stop ?? 1)
+    guard start >= 0, start < stop, stop <= 1, min(Int(stop * Double(steps)), steps - 1) > Int(start * Double(steps))
+    else {
+      throw Refusal.badInput(
+        "\(m.name) has no step to work at from \(start) to \(stop) of \(steps) steps; give more --steps, or other ends")
+    }
+    guard (0...1).contains(m.dropFraction ?? 0), (m.maskedDecay ?? 0) >= 0, (m.maskedDecay ?? 0).isFinite,
+      (1...1 << 30).contains(m.updates ?? 1), (1...1 << 30).contains(m.refreshEvery ?? 1)
+    else {
+      throw Refusal.badInput("a number of \(m.name) is out of range: a fraction is from 0 to 1, a count from 1")
+    }
   }
 
   /// Runs to the end, or until `interrupted` says so between two steps, after a checkpoint.
@@ -97,9 +122,19 @@ package final class Trainer {
       try progress(metric)
     }
     peakIsReset = ProcessMemory.resetPeak()
-    if !resumed { try note(try evaluate()) }
+    if !resumed {
+      try begin()
+      try note(try evaluate())
+    }
     while step < configuration.steps {
-      try note(try train())
+      let trained = try train()
+      try note(trained.metric)
+      if let change = trained.change {
+        try note(
+          MetricRecord(
+            step: step, tokens: tokensSoFar, changed: change.changed, effectiveWidth: change.effectiveWidth,
+            parameters: change.parameters))
+      }
       if step.isMultiple(of: configuration.evaluateEvery) || step == configuration.steps { try note(try evaluate()) }
       let stopping = interrupted() && step < configuration.steps
       if stopping || step.isMultiple(of: configuration.checkpointEvery) || step == configuration.steps {
@@ -112,31 +147,78 @@ package final class Trainer {
     return .finished
   }
 
-  private var tokensSoFar: Int { step * configuration.batch * configuration.sequence }
+  var tokensSoFar: Int { step * configuration.batch * configuration.sequence }
 
-  private func train() throws -> MetricRecord {
+  /// What stands beside the model, and the first pattern of a method that chooses it by the first weights.
+  private func begin() throws {
+    if let sparsifier {
+      model.parameters.setCompanion(try sparsifier.makeCompanion(for: model.plan, isDrawn: true))
+      _ = try move()
+    }
+    if let guide {
+      model.parameters.setCompanion(try guide.makeCompanion(model, isDrawn: true, on: device))
+      try guide.settle(model, after: 0, on: device)
+    }
+  }
+
+  /// The change of patterns that follows `step` steps, if one does.
+  private func move() throws -> Sparsifier.Change? {
+    var trained = Sparsifier.Trained(model: model, first: optimizer.first, second: optimizer.second)
+    guard let change = try sparsifier?.update(&trained, after: step) else { return nil }
+    model = trained.model
+    optimizer = optimizer.carried(to: model, first: trained.first, second: trained.second)
+    return change
+  }
+
+  private func train() throws -> (metric: MetricRecord, change: Sparsifier.Change?) {
     let windows = corpus.training.windows(at: batches.starts(step: step), sequence: configuration.sequence)
     let rate = schedule.rate(step: step)
+    let flops = cost.flops(step: step)
     var energy = EnergyCounter.open()
     energy?.mark()
     let start = Clock.seconds()
+    try sparsifier?.prepare(model, step: step)
+    try guide?.prepare(model, step: step, on: device)
     let loss = try model.lossAndGradients(inputs: windows.inputs, targets: windows.targets)
-    let norm = try optimizer.step(count: step + 1, learningRate: rate)
+    guard loss.isFinite else { throw try explosion("the loss at step \(step + 1) is not a finite number") }
+    try sparsifier?.decayMasked(model)
+    if let companion = model.parameters.companion, companion.role == .guide {
+      for tensor in companion.tensors where companion.isActive(tensor.name) {
+        guideSteps[tensor.name, default: 0] += 1
+      }
+    }
+    let counts = guideSteps
+    let norm = try optimizer.step(count: step + 1, learningRate: rate, guideCount: { counts[$0] ?? 1 })
+    guard norm.isFinite else { throw try explosion("the gradient's norm at step \(step + 1) is not a finite number") }
+    try sparsifier?.gather(model)
+    step += 1
+    let change = try move()
+    try guide?.settle(model, after: step, on: device)
     try device.synchronize()
     let seconds = Clock.seconds() - start
-    step += 1
-    guard loss.isFinite, norm.isFinite else {
-      throw explosion("the loss at step \(step) is \(loss) and the gradient's norm \(norm)")
+    // Four times what a model that knows nothing loses: no batch is that much harder than another.
+    if let lowestLoss, loss > lowestLoss + 4 * log(Double(configuration.architecture.vocabularySize)) {
+      hasDiverged = true
+      throw Refusal.failed(
+        "the loss exploded from \(lowestLoss) to \(loss) at step \(step), with \(try model.largestOutput()); " + advice)
     }
-    return MetricRecord(
+    lowestLoss = min(lowestLoss ?? loss, loss)
+    let metric = MetricRecord(
       step: step, tokens: tokensSoFar, loss: loss, learningRate: rate, gradientNorm: norm, stepSeconds: seconds,
       tokensPerSecond: Double(configuration.batch * configuration.sequence) / seconds,
-      joules: energy?.joules(), peakBytes: peakBytes)
+      joules: energy?.joules(), peakBytes: peakBytes, flops: flops)
+    return (metric, change)
   }
 
-  private func explosion(_ what: String) -> Refusal {
+  private var advice: String {
     let good = CheckpointDirectory.newest(in: folder.checkpoints)?.path ?? "none was written yet"
-    return .failed("\(what); lower --learning-rate or the initializer range (last good checkpoint: \(good))")
+    return "lower --learning-rate or the initializer range (last good checkpoint: \(good))"
+  }
+
+  private func explosion(_ what: String) throws -> Refusal {
+    hasDiverged = true
+    let place = try model.firstFault().map { ", first in \($0)" } ?? ""
+    return .failed("\(what)\(place); \(advice)")
   }
 
   /// The most memory so far beyond what the process held before the model was made.
@@ -163,43 +245,8 @@ package final class Trainer {
       tokens += loss.tokens
     }
     let loss = sum / Double(tokens)
-    guard loss.isFinite else { throw explosion("the validation loss at step \(step) is \(loss)") }
+    guard loss.isFinite else { throw try explosion("the validation loss at step \(step) is not a finite number") }
     return MetricRecord(step: step, tokens: tokensSoFar, validationLoss: loss)
-  }
-
-  private func save() throws {
-    let file = ModelFile(model: model, device: device)
-    _ = try CheckpointDirectory.save(
-      step: step,
-      payload: State(tokens: tokensSoFar, dataChecksum: configuration.dataChecksum, structure: model.structureLabel),
-      model: try file.values(), optimizer: try file.moments(of: optimizer), in: folder.checkpoints,
-      keep: configuration.keepCheckpoints)
-  }
-
-  /// Loads the newest checkpoint; false when there is none.
-  private func resume() throws -> Bool {
-    guard let newest = CheckpointDirectory.newest(in: folder.checkpoints) else { return false }
-    let checkpoint: Checkpoint<State>
-    do {
-      checkpoint = try CheckpointDirectory.load(newest, as: State.self)
-    } catch let refusal as Refusal {
-      let older = CheckpointDirectory.all(in: folder.checkpoints).dropFirst().first?.url.lastPathComponent
-      throw Refusal(
-        refusal.kind,
-        refusal.sentence
-          + " (remove \(newest.path) to continue from \(older.map { "checkpoint \($0)" } ?? "the start"))")
-    }
-    guard checkpoint.payload.dataChecksum == configuration.dataChecksum else {
-      throw Refusal.badInput("\(newest.path) was trained on another text than the one given now; give the same --data")
-    }
-    guard checkpoint.step <= configuration.steps else {
-      throw Refusal.badInput("\(newest.path) is beyond the \(configuration.steps) steps of this run")
-    }
-    let file = ModelFile(model: model, device: device)
-    try file.read(checkpoint.model)
-    try file.readMoments(checkpoint.optimizer, optimizer)
-    step = checkpoint.step
-    return true
   }
 }
 
@@ -209,6 +256,8 @@ extension MetricRecord {
     let all: [(String, Double?)] = [
       ("loss/train", loss), ("loss/validation", validationLoss), ("learning_rate", learningRate),
       ("gradient_norm", gradientNorm), ("step_seconds", stepSeconds), ("throughput(tps)", tokensPerSecond),
+      ("pattern/changed", changed.map(Double.init)), ("pattern/effective_width", effectiveWidth.map(Double.init)),
+      ("pattern/parameters", parameters.map(Double.init)),
     ]
     return all.compactMap { name, value in value.map { (name, $0) } }
   }

@@ -29,7 +29,16 @@ struct BenchTablePrinter {
         Numeral.fixed(record.dense.seconds * 1e3, 3), record.dense.library,
         record.verified ? "\(Numeral.fixed(record.speedup, 2))x" : "WRONG",
         record.verified ? "\(Numeral.fixed(record.speedup / record.idealSpeedup * 100, 0))%" : "WRONG",
-        Numeral.fixed(record.errorFraction, 3)))
+        Numeral.fixed(record.errorFraction, 3)) + remark(record))
+  }
+
+  /// What must not be overlooked beside the numbers.
+  private func remark(_ record: BenchRecord) -> String {
+    let remarks = [
+      record.simulated == true ? "simulated: multiplies its zeros" : nil,
+      record.padding.map { "\(Numeral.fixed($0 * 100, 0))% of the work is padding" },
+    ].compactMap { $0 }
+    return remarks.isEmpty ? "" : "  " + remarks.joined(separator: "; ")
   }
 
   private func row(_ cells: String...) -> String {

@@ -18,6 +18,7 @@ struct ListCommand: ParsableCommand {
     let densities: String
     let densityIsFree: Bool
     let devices: [String]
+    let isSimulated: Bool
     let source: String
   }
 
@@ -28,7 +29,8 @@ struct ListCommand: ParsableCommand {
       let card = type.card
       return Row(
         family: card.family, labels: card.grammar, summary: card.summary, formula: card.formula, stored: card.stored,
-        densities: card.densities, densityIsFree: card.densityIsFree, devices: ["cpu"], source: card.source)
+        densities: card.densities, densityIsFree: card.densityIsFree, devices: ["cpu"],
+        isSimulated: card.isSimulated, source: card.source)
     }
     if global.json {
       let encoder = JSONEncoder()

@@ -48,6 +48,17 @@ enum ListOption {
     }
   }
 
+  /// Learning rates, each once.
+  static func rates(_ text: String) throws -> [Double] {
+    let rates = try numbers(text, "--learning-rates", "numbers above zero") { item in
+      Double(item).flatMap { $0 > 0 && $0.isFinite ? $0 : nil }
+    }
+    guard Set(rates).count == rates.count else {
+      throw Refusal.badInput("--learning-rates names a rate twice; give each once")
+    }
+    return rates
+  }
+
   static func counts(_ text: String, _ option: String) throws -> [Int] {
     try numbers(text, option, "whole numbers above zero") { item in
       Int(item).flatMap { (1...1 << 20).contains($0) ? $0 : nil }

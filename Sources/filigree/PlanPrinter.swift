@@ -10,8 +10,11 @@ struct PlanPrinter {
     let parameters: RunRecord.Count
     let density: RunRecord.Density
     let effectiveWidth: Int
+    let averageParameters: Double?
     let flopsPerStep: Double
+    let trainingFlops: Double?
     let tokensPerStep: Int
+    let tokensPerParameter: Double
     let memoryBytes: Int
     let leastSecondsPerStep: Double
     let configuration: TrainingConfiguration
@@ -19,11 +22,15 @@ struct PlanPrinter {
 
   func show(_ run: RunPlan) throws {
     let record = run.record, c = record.configuration
+    // What a method adds is spread over the steps.
+    let average = record.trainingFlops.map { $0 / Double(c.steps) } ?? record.flopsPerStep
     let plan = Plan(
       structure: record.structure, parameters: record.parameters, density: record.density,
-      effectiveWidth: record.effectiveWidth, flopsPerStep: record.flopsPerStep, tokensPerStep: c.batch * c.sequence,
-      memoryBytes: run.model.trainingBytes(batch: c.batch, sequence: c.sequence),
-      leastSecondsPerStep: record.flopsPerStep / record.machine.peakFlopsPerSecond, configuration: c)
+      effectiveWidth: record.effectiveWidth, averageParameters: record.averageParameters,
+      flopsPerStep: record.flopsPerStep, trainingFlops: record.trainingFlops, tokensPerStep: c.batch * c.sequence,
+      tokensPerParameter: record.tokensPerParameter ?? 0,
+      memoryBytes: record.plannedBytes ?? run.model.trainingBytes(batch: c.batch, sequence: c.sequence),
+      leastSecondsPerStep: average / record.machine.peakFlopsPerSecond, configuration: c)
     if json { return Output.write(try RecordJSON.indented(plan, for: "standard output") + [10]) }
     let seconds = plan.leastSecondsPerStep
     Output.line(
@@ -31,12 +38,25 @@ struct PlanPrinter {
       \(c.preset), MLP \(plan.structure), density \(Numeral.fixed(plan.density.mlp, 4)) of the MLP, \
       \(Numeral.fixed(plan.density.whole, 4)) of the model
       parameters      \(Numeral.grouped(plan.parameters.whole)), of them MLP \(Numeral.grouped(plan.parameters.mlp))
-      effective width \(plan.effectiveWidth) of \(c.architecture.intermediateSize) hidden units
+      \(onAverage(plan))effective width \(plan.effectiveWidth) of \(c.architecture.intermediateSize) hidden units
       tokens a step   \(Numeral.grouped(plan.tokensPerStep)) (\(c.batch) x \(c.sequence)), \(Numeral.grouped(c.steps)) steps
-      operations      \(Numeral.fixed(plan.flopsPerStep / 1e9, 2)) GFLOP a step
+      in all          \(Numeral.fixed(plan.tokensPerParameter, 2)) tokens per parameter\(plan.tokensPerParameter < 20 ? ": an early curve, below 20" : "")
+      operations      \(Numeral.fixed(plan.flopsPerStep / 1e9, 2)) GFLOP a step\(added(average, plan.flopsPerStep))
       memory          \(Numeral.fixed(Double(plan.memoryBytes) / 1e9, 3)) GB
       time            at least \(Numeral.fixed(seconds, 3)) s a step, \(ProgressLine.clock(seconds * Double(c.steps))) in all, \
       at this machine's measured peak of \(Numeral.fixed(record.machine.peakFlopsPerSecond / 1e9, 1)) GFLOP/s
       """)
+  }
+
+  /// What training adds to the model's own operations: guides, dense gradients, a dense beginning.
+  private func added(_ average: Double, _ own: Double) -> String {
+    average > own * 1.0005
+      ? ", \(Numeral.fixed(average / 1e9, 2)) on average with what the way of training adds" : ""
+  }
+
+  /// A line of its own where the model is larger at first.
+  private func onAverage(_ plan: Plan) -> String {
+    guard let average = plan.averageParameters, average > 1.0005 * Double(plan.parameters.whole) else { return "" }
+    return "on average      \(Numeral.grouped(Int(average))) over the steps\n"
   }
 }

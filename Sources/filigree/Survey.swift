@@ -11,10 +11,9 @@ import Training
 struct Survey {
   private let record: SurveyRecord
   private let cells: [Cell]
-  private let corpus: Corpus
   private let bench: Bench
   private let folder: URL
-  private let plans: [(directory: String, plan: RunPlan)]
+  private let runs: SurveyRuns
 
   /// One structure to time at one number of tokens.
   private struct Cell {
@@ -24,17 +23,17 @@ struct Survey {
   }
 
   init(
-    preset: SurveyPreset, training: Preset, steps: Int, seeds: Int, patterns: [String], densities: [Double],
-    corpus: Corpus, data: [String], validation: [String], seed: UInt64, bench: Bench, folder: URL
+    preset: SurveyPreset, setting: SurveyRuns.Setting, patterns: [String], densities: [Double], corpus: Corpus,
+    bench: Bench, folder: URL
   ) throws {
-    self.corpus = corpus
     self.bench = bench
     self.folder = folder
+    let training = setting.training, seed = setting.seed
     // Labels are those of the gate's shape; the same label is used for up and down.
     let wide = Shape(outputs: training.architecture.intermediateSize, inputs: training.architecture.hiddenSize)
     let tall = Shape(outputs: wide.inputs, inputs: wide.outputs)
     let chosen = try Catalog.select(patterns, of: wide, densities: densities, seed: seed)
-      .filter { !($0.member is Dense) }.map { ($0.member.label, $0.requestedDensity) }
+      .filter { !($0.member is Dense) }.map { (label: $0.member.label, density: $0.requestedDensity) }
     // The reference's shapes at every density, then the very matrices that are trained, at a training step's tokens.
     let benchDensities = Set(preset.densities + densities).sorted(by: >)
     cells =
@@ -44,49 +43,23 @@ struct Survey {
         }
       }
       + [wide, tall].flatMap { shape in
-        try ([("dense", 1.0)] + chosen).map { label, density in
+        try ([(label: "dense", density: 1.0)] + chosen).map { label, density in
           Cell(
             member: try Catalog.member(label, of: shape, density: density, seed: seed), requestedDensity: density,
             tokens: training.batch * training.sequence)
         }
       }
-    var plans: [(directory: String, plan: RunPlan)] = []
-    var runs: [SurveyRecord.Run] = []
-    for (label, density) in [("dense", 1.0)] + chosen {
-      for offset in 0..<(label == "dense" ? max(seeds, preset.denseSeeds) : seeds) {
-        let runSeed = seed &+ UInt64(offset)
-        let configuration = training.configuration(
-          structure: label, density: density, corpus: corpus, data: data, validation: validation,
-          tokenizer: ByteTokenizer(), steps: steps)
-        let directory = "\(label)-d\(Survey.short(density))-s\(runSeed)"
-        plans.append(
-          (
-            directory,
-            try RunPlan(
-              configuration, seed: runSeed, argv: CommandLine.arguments, machine: bench.machine,
-              versions: Filigree.versions)
-          ))
-        runs.append(
-          SurveyRecord.Run(structure: label, requestedDensity: density, seed: runSeed, directory: directory))
-      }
-    }
-    // One dense run goes last: a machine that slows down or speeds up meanwhile shows in the spread of dense's times.
-    if preset.denseSeeds > 1, seeds < plans.count { plans.append(plans.remove(at: 1)) }
-    self.plans = plans
+    runs = try SurveyRuns(setting, chosen: chosen, corpus: corpus)
     record = SurveyRecord(
-      preset: preset.name, argv: CommandLine.arguments, modelPreset: training.name, steps: steps,
+      preset: preset.name, argv: CommandLine.arguments, modelPreset: training.name, steps: setting.steps,
       tokensPerStep: training.batch * training.sequence,
       corpus: SurveyRecord.Corpus(
         name: corpus.name, trainingBytes: corpus.training.count, validationBytes: corpus.validation.count,
         unigramEntropy: corpus.unigramEntropy, entropyRate: corpus.entropyRate),
       shapes: (preset.shapes + [wide, tall]).map(\.description),
-      benchTokens: preset.tokens + [training.batch * training.sequence], densities: benchDensities, runs: runs,
-      machine: bench.machine, commit: Commit.current, time: TimeStamp.now())
-  }
-
-  /// 0.25, 0.1, 1: no zeros at the end.
-  private static func short(_ density: Double) -> String {
-    density == 1 ? "1" : "\(density)"
+      benchTokens: preset.tokens + [training.batch * training.sequence], densities: benchDensities, runs: runs.runs,
+      learningRates: setting.rates.isEmpty ? nil : setting.rates, machine: bench.machine,
+      commit: Commit.current, time: TimeStamp.now())
   }
 
   /// Makes the directory, or checks that the survey in it is this one; it is the caller's alone as long as the result
@@ -153,23 +126,6 @@ struct Survey {
   }
 
   func train(quiet: Bool, makeDevice: () throws -> any Device) throws {
-    let progress = ProgressLine("training", total: plans.count * record.steps, quiet: quiet)
-    for (index, (directory, plan)) in plans.enumerated() {
-      try Interruption.check()
-      // A device of its own for every run: its memory goes when the run is done, so that peaks can be compared.
-      let trainer = try Trainer(
-        plan.record, plan: plan.model, corpus: corpus,
-        folder: folder.appendingPathComponent("runs").appendingPathComponent(directory), on: try makeDevice())
-      let outcome = try trainer.run(interrupted: { Interruption.isAsked }) { metric in
-        if let loss = metric.loss {
-          progress.show(index * record.steps + metric.step, "\(directory): loss \(Numeral.fixed(loss, 3))")
-        }
-      }
-      if outcome == .interrupted {
-        progress.end()
-        throw Interruption()
-      }
-    }
-    progress.end()
+    try runs.train(in: folder.appendingPathComponent("runs"), quiet: quiet, makeDevice: makeDevice)
   }
 }

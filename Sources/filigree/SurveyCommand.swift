@@ -30,7 +30,10 @@ struct SurveyCommand: ParsableCommand {
   @Option(help: "A training preset.") var model: String?
   @Option(help: "Optimiser steps of each run.") var steps: Int?
   @Option(help: "Seeds of each run.") var seeds: Int?
+  @Option(help: "Rates to train the first seed of every structure with, such as 5e-4,1e-3,2e-3; the best is reported.")
+  var learningRates: String?
   @Option(help: "The survey directory.") var out = "survey"
+  @OptionGroup var method: MethodOptions
 
   func run() throws {
     var preset = try SurveyPreset.named(preset)
@@ -59,9 +62,12 @@ struct SurveyCommand: ParsableCommand {
     var bench = try Bench(device: device, libraries: libraries)
     bench.seed = global.seed
     bench.budget = preset.benchBudget
+    let setting = SurveyRuns.Setting(
+      training: training, steps: steps, seeds: seeds, denseSeeds: preset.denseSeeds,
+      rates: try learningRates.map(ListOption.rates) ?? [], method: method, data: data, validation: validation,
+      seed: global.seed, machine: bench.machine)
     let survey = try Survey(
-      preset: preset, training: training, steps: steps, seeds: seeds, patterns: patterns, densities: densities,
-      corpus: corpus, data: data, validation: validation, seed: global.seed, bench: bench,
+      preset: preset, setting: setting, patterns: patterns, densities: densities, corpus: corpus, bench: bench,
       folder: folder)
     Interruption.listen()
     let start = Clock.seconds()

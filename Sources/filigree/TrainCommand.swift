@@ -38,6 +38,7 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "The run directory.") var out: String?
   @Flag(help: "Continue the run in --out.") var resume = false
   @Flag(help: "Print parameters, operations and memory, and run nothing.") var dryRun = false
+  @OptionGroup var method: MethodOptions
   @OptionGroup var model: ArchitectureOptions
 
   func run() throws {
@@ -104,6 +105,7 @@ struct TrainCommand: ParsableCommand {
     if let evaluateEvery { c.evaluateEvery = evaluateEvery }
     if let checkpointEvery { c.checkpointEvery = checkpointEvery }
     if let keep { c.keepCheckpoints = keep }
+    try method.apply(to: &c)
     guard (1...1 << 30).contains(c.steps) else {
       throw Refusal.badInput("--steps \(c.steps) is not from 1 to 1073741824")
     }

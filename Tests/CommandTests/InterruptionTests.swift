@@ -36,28 +36,81 @@ import Testing
     #expect(names.filter { $0.contains(".partial-") } == [])
   }
 
-  @Test("Killed a dozen times at any moment, a run ends with the numbers of one that was let alone", arguments: [1, 2])
-  func survivesDeath(threads: Int) throws {
+  /// A way to train, and at how many moments it is killed: fifty in all.
+  struct Way: Sendable, CustomTestStringConvertible {
+    let threads: Int
+    let options: [String]
+    let deaths: Int
+    var testDescription: String { "\(threads) threads \(options.joined(separator: " "))" }
+  }
+
+  static let ways = [
+    Way(threads: 1, options: [], deaths: 10), Way(threads: 2, options: [], deaths: 10),
+    Way(threads: 2, options: ["--structure", "csr", "--density", "0.5", "--method", "set"], deaths: 6),
+    Way(threads: 1, options: ["--structure", "fanin", "--density", "0.5", "--method", "rigl"], deaths: 6),
+    Way(threads: 2, options: ["--structure", "bsr-8", "--density", "0.5", "--method", "magnitude"], deaths: 6),
+    Way(threads: 2, options: ["--structure", "nm-2:4t", "--method", "sr-ste"], deaths: 6),
+    Way(threads: 2, options: ["--structure", "lowrank-8", "--self-guided", "on"], deaths: 6),
+  ]
+
+  @Test("Killed at fifty moments, runs end with the numbers of those that were let alone, to the bit", arguments: ways)
+  func survivesDeath(way: Way) throws {
     let whole = try workplace(), broken = try workplace()
-    #expect(try whole.run(train(2, resuming: false)).status == 0)
-    var generator = Lehmer(state: UInt64(threads))
+    func command(_ threads: Int, resuming: Bool) -> [String] { train(threads, resuming: resuming) + way.options }
+    #expect(try whole.run(command(2, resuming: false)).status == 0)
+    var generator = Lehmer(state: UInt64(way.threads + 2 * way.options.count))
     var deaths = 0
-    for attempt in 0..<12 where !broken.exists("run/DONE") {
-      let running = try Program(in: broken.url).start(train(threads, resuming: broken.exists("run/run.json")))
+    for attempt in 0..<20 * way.deaths where deaths < way.deaths {
+      if broken.exists("run/DONE") {
+        try expectSame(broken, whole)
+        try FileManager.default.removeItem(at: broken["run"])
+      }
+      let running = try Program(in: broken.url)
+        .start(command(way.threads, resuming: broken.exists("run/run.json")))
       if attempt % 4 == 3 {
         // Sometimes before the first step, while the directory is opened and the checkpoint read.
-        usleep(UInt32(generator.next(below: 500_000)))
+        usleep(UInt32(generator.next(below: 100_000)))
       } else {
-        let some = 220 * generator.next(below: 24)
+        let some = 250 * generator.next(below: 24)
         broken.wait(for: "run/metrics.jsonl", beyond: broken.size("run/metrics.jsonl") + some, or: running)
         usleep(UInt32(generator.next(below: 4000)))
       }
       running.send(SIGKILL)
       if try running.wait().status == 128 + SIGKILL { deaths += 1 }
     }
-    #expect(deaths > 0)
-    #expect(try broken.run(train(threads, resuming: broken.exists("run/run.json"))).status == 0)
+    #expect(deaths == way.deaths)
+    #expect(try broken.run(command(way.threads, resuming: broken.exists("run/run.json"))).status == 0)
     try expectSame(broken, whole)
+  }
+
+  @Test("The moments at which runs are killed are fifty")
+  func fifty() { #expect(Self.ways.reduce(0) { $0 + $1.deaths } == 50) }
+
+  @Test("A file system that takes no more bytes ends a run with one sentence; with room it goes on to the same numbers")
+  func survivesFullDisk() throws {
+    let whole = try workplace(), broken = try workplace()
+    #expect(try whole.run(train(1, resuming: false)).status == 0)
+    // Files may not grow beyond so many blocks of 512 bytes: too few for run.json, for a model, for its moments.
+    for blocks in [2, 20, 300] {
+      var program = Program(in: broken.url)
+      program.largestFile = blocks
+      let ending = try program.run(train(1, resuming: broken.exists("run/run.json")))
+      #expect(ending.status == 1 && ending.errorLines.count == 1, "\(ending.status) \(ending.errors)")
+      #expect(ending.errors.contains("run/"))
+    }
+    #expect(try broken.run(train(1, resuming: broken.exists("run/run.json"))).status == 0)
+    try expectSame(broken, whole)
+  }
+
+  @Test("A place that nothing can be written to is refused by name before training")
+  func refusesReadOnly() throws {
+    let place = try workplace()
+    // The kernel's own file system lets nobody make a directory, the superuser included.
+    for out in ["/proc/run", "text.txt/run"] {
+      let ending = try place.run(Tiny.train(to: out))
+      #expect(ending.status == 1 || ending.status == 2, "\(ending.status)")
+      #expect(ending.errorLines.count == 1 && ending.errors.contains(out), "\(ending.errors)")
+    }
   }
 
   @Test(

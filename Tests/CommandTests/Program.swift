@@ -29,6 +29,8 @@ struct Program {
   let folder: URL
   var output = Stream.captured
   var errors = Stream.captured
+  /// Blocks of 512 bytes that a file may grow to; a write beyond fails as on a full disk.
+  var largestFile: Int?
 
   init(in folder: URL) { self.folder = folder }
 
@@ -100,7 +102,10 @@ struct Program {
     environment["PATH"] = "/nonexistent"
     // The shell changes the directory and becomes the program: the process is the program's.
     let shell = "/bin/sh"
-    let words = ([shell, "-c", "cd \"$0\" && exec \"$@\"", folder.path, Program.path] + arguments).map { strdup($0) }
+    let limit = largestFile.map { "trap '' XFSZ; ulimit -f \($0); " } ?? ""
+    let words = ([shell, "-c", "\(limit)cd \"$0\" && exec \"$@\"", folder.path, Program.path] + arguments).map {
+      strdup($0)
+    }
     let settings = environment.map { strdup("\($0.key)=\($0.value)") }
     defer { for text in words + settings { free(text) } }
     var process = pid_t()

@@ -12,7 +12,7 @@ import Testing
     ] + more
   }
 
-  private static let runs = ["bsr-32-d0.25-s1", "csr-d0.25-s1", "dense-d1-s1", "dense-d1-s2"]
+  private static let runs = ["bsr-32-d0.25-s1", "csr-d0.25-s1", "dense-d1-s1", "dense-d1-s2", "narrow-d0.25-s1"]
 
   @Test("A survey that is interrupted twice reports all it set out to do; asked again it measures nothing anew")
   func endToEnd() throws {
@@ -62,7 +62,7 @@ import Testing
     #expect(place.exists("survey/report/index.html"))
   }
 
-  /// Three passes of each structure at each density, shape and number of tokens, once; four finished runs; a page.
+  /// Three passes of each structure at each density, shape and number of tokens, once; five finished runs; a page.
   private func holdsEverything(_ place: Workplace) throws {
     let records = try place.bytes("survey/bench.jsonl").split(separator: 10).map {
       try JSONDecoder().decode(BenchRecord.self, from: Data($0))

@@ -40,9 +40,26 @@ import Testing
 
   @Test("The example in the tree runs, and its student learns")
   func example() throws {
-    // The example is built beside this test bundle.
+    let output = try run("OneLayer")
+    let errors = output.split(separator: "\n").compactMap { $0.split(separator: " ").last.flatMap { Double($0) } }
+    #expect(errors.count == 5 && errors[4] < errors[0] / 100)
+  }
+
+  @Test("The tutorial's structure, from outside the package, is verified, timed and trained")
+  func tutorial() throws {
+    let lines = try run("YourStructure").split(separator: "\n")
+    #expect(lines.filter { $0.contains("verified: true") }.count == 3)
+    let losses = lines.filter { $0.hasPrefix("step ") }.compactMap {
+      $0.split(separator: " ").last.flatMap { Double($0) }
+    }
+    let first = try #require(losses.first), last = try #require(losses.last)
+    #expect(losses.count > 2 && last < first)
+  }
+
+  /// What an example prints; it is built beside this test bundle.
+  private func run(_ name: String) throws -> String {
     let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
-      .deletingLastPathComponent().appendingPathComponent("OneLayer")
+      .deletingLastPathComponent().appendingPathComponent(name)
     let process = Process(), pipe = Pipe()
     process.executableURL = program
     process.standardOutput = pipe
@@ -50,7 +67,6 @@ import Testing
     let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
     #expect(process.terminationStatus == 0)
-    let errors = output.split(separator: "\n").compactMap { $0.split(separator: " ").last.flatMap { Double($0) } }
-    #expect(errors.count == 5 && errors[4] < errors[0] / 100)
+    return output
   }
 }

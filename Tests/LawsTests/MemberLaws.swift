@@ -15,9 +15,10 @@ import Testing
     let matrix = structure.materialize(subject.values)
     let values = structure.project(matrix)
     #expect(values.count == structure.count)
+    guard subject.projectsExactly else { return }
     // Rounding the factors to fp32 moves an entry by at most gamma_2 of the absolute product; the decomposition is in
     // Double and stops at relative 1e-15 a rotation.
-    let bound = structure.materialize(values.map(abs))
+    let bound = structure.absolute(values)
     let scale = 1e-10 * (dot(matrix, matrix).squareRoot() + 1)
     for (got, (expected, absolute)) in zip(structure.materialize(values), zip(matrix, bound)) {
       #expect(abs(got - expected) <= RoundingBound.gamma(2) * absolute + scale)
@@ -39,6 +40,25 @@ import Testing
       #expect(best <= distance(near))
     }
     #expect(best <= distance([Float](repeating: 0, count: structure.count)) + 1e-9)
+    // What is reported is what was lost.
+    let lost = structure.residual(of: values, to: dense)
+    #expect(abs(lost * lost * dot(dense, dense) - best) <= 1e-9 * (best + 1))
+  }
+
+  @Test(
+    "5 projection: alternating least squares ends where no multiple and no other start of its own is better",
+    arguments: subjects.filter { !$0.projectsExactly })
+  func projectionIsStationary(_ subject: Subject) throws {
+    let structure = subject.structure
+    let dense = normals(structure.shape.count, seed: 64).doubles
+    let values = structure.project(dense)
+    let matrix = structure.materialize(values)
+    // Scaling a factor by 1 + t takes <left, part>^2 / <part, part> off the squared residual at best. Rounds gain less and
+    // less, and the last one less than a hundredth of it: |<left, part>| <= 0.1 |left| |part|.
+    let left = zip(dense, matrix).map { $0 - $1 }
+    #expect(abs(dot(left, matrix)) <= 0.1 * (dot(left, left) * dot(dense, dense)).squareRoot())
+    // Projected again, its own matrix is met nearly: the residual is a small part of what the first one lost.
+    #expect(structure.residual(of: structure.project(matrix), to: matrix) <= structure.residual(of: values, to: dense))
   }
 
   @Test("5 projection: the pattern chosen by scores keeps at least as much as the random one", arguments: subjects)
@@ -78,9 +98,8 @@ import Testing
     let before = products.device.flops
     _ = try products.run(
       x: normals(tokens * shape.inputs, seed: 71), dy: normals(tokens * shape.outputs, seed: 72))
-    // Forward, input gradient and weight gradient do the same work; a factorised gradient needs its inner one once.
     let cost = structure.cost(tokens: tokens)
-    #expect(products.device.flops - before == 3 * cost.flops)
+    #expect(products.device.flops - before == cost.flops + cost.backwardFlops)
     #expect(cost.valueBytes == subject.values.count * 4)
     #expect(cost.indexBytes == structure.pattern.arrays.values.reduce(0) { $0 + $1.count } * 4)
     #expect(cost.savedBytes == 4 * tokens * structure.savedFeatures)
@@ -89,8 +108,7 @@ import Testing
   @Test("8 round trip: label, shape and pattern make the same member again", arguments: subjects)
   func roundTrip(_ subject: Subject) throws {
     let structure = subject.structure
-    let (type, parameters) = try Catalog.family(of: structure.label)
-    let again = try type.init(parameters: parameters, shape: structure.shape, pattern: structure.pattern)
+    let again = try Catalog.member(structure.label, of: structure.shape, pattern: structure.pattern)
     #expect(again.label == structure.label && again.layout == structure.layout)
     let x = normals(17 * structure.shape.inputs, seed: 81), dy = normals(17 * structure.shape.outputs, seed: 82)
     let twin = Subject(structure: again, values: subject.values, isa: subject.isa)
@@ -100,7 +118,6 @@ import Testing
   @Test("8 round trip: a damaged pattern is refused", arguments: subjects)
   func damagedPattern(_ subject: Subject) throws {
     let structure = subject.structure
-    let (type, parameters) = try Catalog.family(of: structure.label)
     for (name, array) in structure.pattern.arrays where !array.isEmpty {
       for damage in 0..<4 {
         var pattern = structure.pattern
@@ -111,7 +128,7 @@ import Testing
         default: pattern.arrays[name]![array.count - 1] = .max
         }
         #expect(throws: Refusal.self, "\(name), damage \(damage)") {
-          _ = try type.init(parameters: parameters, shape: structure.shape, pattern: pattern)
+          _ = try Catalog.member(structure.label, of: structure.shape, pattern: pattern)
         }
       }
     }
@@ -134,12 +151,15 @@ import Testing
   @Test(
     "10 edges: what cannot be represented is refused with a sentence",
     arguments: [
-      ("bsr-32", 0.5, "do not divide"), ("bsr-5x7", 1e-3, "needs one"), ("bsr-0", 0.5, "not a label"),
+      ("bsr-32", 0.1, "leaves no block"), ("bsr-5x7", 1e-3, "leaves no block"), ("bsr-0", 0.5, "not a label"),
       ("bsr-16x16x16", 0.5, "bsr-B"), ("bsr-x16", 0.5, "not a label"), ("bsr", 1e-6, "no member"),
-      ("blockdiagonal-4", 1, "do not divide"), ("monarch-2", 1, "do not divide"), ("lowrank-16", 1, "at most 15"),
+      ("dyad-1", 1, "store every weight twice"), ("nm-3:2", 1, "at most M"), ("blr-16", 1, "at most 15"),
+      ("narrow", 0.01, "no hidden unit"), ("masked-2", 1, "no parameters"), ("pixelfly-16", 0.1, "block diagonal"),
+      ("lowrank+bsr-4", 0.05, "leaves no block"), ("lowrank+csr", 0.01, "no member"), ("circulant-0", 1, "not a label"),
+      ("lowrank-16", 1, "at most 15"),
       ("lowrank-", 1, "no structure"), ("csr", 1e-9, "no member"), ("csr-3", 0.5, "no parameters"),
       ("dense-3", 0.5, "no parameters"), ("csr", 0, "not above 0"), ("csr", 1.5, "not above 0"),
-      ("csr", .nan, "not above 0"), ("sparse", 0.5, "families are dense, csr"),
+      ("csr", .nan, "not above 0"), ("sparse", 0.5, "families are dense, narrow"),
     ])
   func refusals(_ label: String, _ density: Double, _ words: String) throws {
     let refusal = #expect(throws: Refusal.self) {
@@ -158,9 +178,11 @@ import Testing
     }
     #expect(Set(Catalog.all.map { $0.card.family }).count == Catalog.all.count)
     for member in Subject.members {
-      #expect(member.label.hasPrefix(type(of: member).card.family))
+      #expect(member.label.hasPrefix(member.card.family))
       let same = try Catalog.member(member.label, of: member.shape, density: member.density, seed: 3)
-      #expect(same.label == member.label && same.count == member.count)
+      #expect(same.label == member.label)
+      // A label that leaves the density open names a family of members; the others name one.
+      if !member.card.densityIsFree { #expect(same.count == member.count) }
     }
   }
 
@@ -170,8 +192,8 @@ import Testing
     func labels(_ patterns: [String], _ densities: [Double]) throws -> [String] {
       try Catalog.select(patterns, of: shape, densities: densities, seed: 1).map { $0.member.label }
     }
-    #expect(try labels(["bsr-*"], [0.5]) == ["bsr-16", "bsr-32", "bsr-64"])
-    #expect(try labels(["lowrank*"], [0.5, 0.1]) == ["lowrank-42", "lowrank-8"])
+    #expect(try labels(["bsr-*"], [0.5]) == ["bsr-16", "bsr-32", "bsr-64", "bsr-128"])
+    #expect(try labels(["lowrank-*"], [0.5, 0.1]) == ["lowrank-42", "lowrank-8"])
     #expect(try labels(["lowrank-7"], [0.5, 0.1]) == ["lowrank-7"])
     #expect(try labels(["csr", "bsr-32"], [0.5, 0.25]) == ["csr", "csr", "bsr-32", "bsr-32"])
     #expect(try labels(["*"], [0.25]).first == "dense")

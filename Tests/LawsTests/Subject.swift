@@ -16,8 +16,10 @@ struct Subject: CustomTestStringConvertible, Sendable {
   /// factor, one rounding for each term, and the accumulation.
   var depth: Int { structure.shape.inputs + structure.shape.outputs + structure.savedFeatures + 4 }
 
-  /// The matrix of absolute values. Every entry of W is a sum of products of values, so this bounds all partial sums.
-  var absolute: [Double] { structure.materialize(values.map(abs)) }
+  /// Bounds of all partial sums of the entries of W.
+  var absolute: [Double] { structure.absolute(values) }
+
+  var projectsExactly: Bool { type(of: structure).projectsExactly }
 
   /// Odd, small and large, wide and tall, so that tiles have remainders and blocks exist for most families.
   static let shapes = [
@@ -44,8 +46,13 @@ struct Subject: CustomTestStringConvertible, Sendable {
         }
       }
     }
-    // Rectangular blocks and pinned parameters that no density picks.
-    let pinned = [("bsr-16x1", 0.3), ("bsr-1x16", 0.3), ("bsr-5x7", 0.7), ("lowrank-3", 1), ("monarch-3", 1)]
+    // Rectangular blocks, pinned parameters that no density picks, and sides that blocks do not divide.
+    let pinned = [
+      ("bsr-16x1", 0.3), ("bsr-1x16", 0.3), ("bsr-5x7", 0.7), ("bsr-32", 0.1), ("lowrank-3", 1), ("monarch-3", 1),
+      ("monarch-5", 1), ("blockdiagonal-4", 1), ("dyad-5", 1), ("nm-2:5", 1), ("nm-2:4t", 1), ("vnm-16:2:8", 1),
+      ("blockdense-4", 0.5), ("circulant-5", 1), ("circulant-4", 1), ("pixelfly-16", 0.6), ("lowrank+bsr-16", 0.6),
+      ("blr-3", 1), ("btt-1", 1),
+    ]
     for (label, density) in pinned {
       for shape in shapes {
         guard let member = try? Catalog.member(label, of: shape, density: density, seed: 3) else { continue }

@@ -88,7 +88,7 @@ struct SummaryTests {
     ]
     let run = RecordedRun(plan: plan, record: nil, metrics: metrics, isDone: true)
     #expect(run.steps.map(\.seconds) == [1, 3])
-    #expect(run.evaluations == [RecordedRun.Evaluation(step: 2, seconds: 3, loss: 4)])
+    #expect(run.evaluations == [RecordedRun.Evaluation(step: 2, seconds: 3, flops: 0, loss: 4)])
   }
 
   @Test("A structure with an unverified product has no speed, no verdict, and is drawn nowhere")

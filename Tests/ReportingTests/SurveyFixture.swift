@@ -15,10 +15,18 @@ struct SurveyFixture {
     var isStarted = true
     var jitter = 0.0
     var joules: Double?
+    /// Of every step; nil leaves it out, as records of older versions do.
+    var flops: Double?
+    var variant: String?
+    /// A rate of the sweep.
+    var learningRate: Double?
+    /// The sentence of a run whose loss exploded.
+    var divergence: String?
 
     var directory: String {
       let plain = structure.map { $0.isLetter || $0.isNumber || $0 == "-" ? $0 : "_" }
-      return "\(String(plain))-d\(density)-s\(seed)"
+      return "\(String(plain))-d\(density)-s\(seed)" + (variant.map { "-\($0)" } ?? "")
+        + (learningRate.map { "-r\($0)" } ?? "")
     }
   }
 
@@ -27,6 +35,7 @@ struct SurveyFixture {
   var runs: [Run] = []
   var bench: [BenchRecord] = []
   var entropyRate: Double?
+  var learningRates: [Double]?
   var processor = "Example 9000 (2 cores)"
 
   let machineName = "example"
@@ -73,8 +82,9 @@ struct SurveyFixture {
       shapes: ["768x192", "192x768"], benchTokens: [tokensPerStep], densities: [0.5, 0.25, 0.1],
       runs: runs.map {
         SurveyRecord.Run(
-          structure: $0.structure, requestedDensity: $0.density, seed: $0.seed, directory: $0.directory)
-      }, machine: machine, commit: "0123abcd4567", time: "2026-01-02T03:04:05Z")
+          structure: $0.structure, requestedDensity: $0.density, seed: $0.seed, directory: $0.directory,
+          variant: $0.variant, learningRate: $0.learningRate)
+      }, learningRates: learningRates, machine: machine, commit: "0123abcd4567", time: "2026-01-02T03:04:05Z")
     let encoder = JSONEncoder()
     try encoder.encode(survey).write(to: root.appendingPathComponent("survey.json"))
     try lines(bench).write(to: root.appendingPathComponent("bench.jsonl"))
@@ -90,7 +100,8 @@ struct SurveyFixture {
         vocabularySize: 256),
       structure: run.structure, density: run.density, data: ["generated"], validation: ["generated"],
       dataChecksum: "00000000", tokenizer: "bytes", steps: steps, batch: 1, sequence: tokensPerStep,
-      learningRate: 0.001, warmupSteps: 20, evaluateEvery: 25, evaluationSequences: 16, checkpointEvery: 100)
+      learningRate: run.learningRate ?? 0.001, warmupSteps: 20, evaluateEvery: 25, evaluationSequences: 16,
+      checkpointEvery: 100)
     let record = RunRecord(
       argv: ["filigree", "train"], structure: run.structure, configuration: configuration, seed: run.seed,
       machine: machine, versions: ["filigree": "0.1"], commit: "0123abcd4567",
@@ -109,13 +120,18 @@ struct SurveyFixture {
           step: step, tokens: step * tokensPerStep,
           loss: Self.interpolated(run.losses, step) + 0.05 * run.jitter * wave,
           learningRate: 0.001, gradientNorm: 1, stepSeconds: run.stepSeconds * (1 + 0.02 * run.jitter * wave),
-          tokensPerSecond: Double(tokensPerStep) / run.stepSeconds, joules: run.joules, peakBytes: 1_000_000 + step))
+          tokensPerSecond: Double(tokensPerStep) / run.stepSeconds, joules: run.joules, peakBytes: 1_000_000 + step,
+          flops: run.flops))
       for (evaluated, loss) in run.losses where evaluated == step {
         metrics.append(MetricRecord(step: step, tokens: step * tokensPerStep, validationLoss: loss))
       }
     }
     try lines(metrics).write(to: folder.appendingPathComponent("metrics.jsonl"))
-    if run.isDone { try Data().write(to: folder.appendingPathComponent("DONE")) }
+    if let divergence = run.divergence {
+      try Data(divergence.utf8).write(to: folder.appendingPathComponent("DIVERGED"))
+    } else if run.isDone {
+      try Data().write(to: folder.appendingPathComponent("DONE"))
+    }
   }
 
   private func lines<Record: Encodable>(_ records: [Record]) throws -> Data {

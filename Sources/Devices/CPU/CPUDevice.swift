@@ -143,6 +143,10 @@ public final class CPUDevice: Device, @unchecked Sendable {
     }
   }
 
+  public func clear(_ a: Activations) {
+    pool.run(a.panels) { memset(a.panel($0), 0, a.features * 64) }
+  }
+
   public func upload(_ rows: UnsafeBufferPointer<Float>, to a: Activations) {
     precondition(rows.count == a.tokens * a.features)
     guard let source = rows.baseAddress else { return }

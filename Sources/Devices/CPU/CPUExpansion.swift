@@ -20,8 +20,11 @@ extension CPUDevice {
     expansion.index.withUnsafeBufferPointer { index in
       pieces(index.count) { range in
         for k in range {
-          let i = index[k]
-          target[k] = i >= 0 ? source[Int(i)] : i == Expansion.zero ? 0 : -source[Int(~i)]
+          // Without branches, which a random mask would make unforeseeable: the sign of the index is that of the value.
+          let i = index[k], kept: UInt32 = i == Expansion.zero ? 0 : ~0
+          let place = Int(UInt32(bitPattern: i ^ (i >> 31)) & kept)
+          let bits = source[place].bitPattern ^ (UInt32(bitPattern: i) & 0x8000_0000)
+          target[k] = Float(bitPattern: bits & kept)
         }
       }
     }

@@ -207,6 +207,10 @@ public final class CUDADevice: Device, @unchecked Sendable {
     try clear(vector.pointer, byteCount: vector.count * 4)
   }
 
+  public func clear(_ a: Activations) throws {
+    try clear(a.buffer.address, byteCount: a.features * a.pitch * precision.elementBytes)
+  }
+
   public func constant(_ name: String, _ make: () -> [Float]) throws -> Vector {
     if let vector = constants.withLock({ $0[name] }) { return vector }
     let vector = try makeVector(make())

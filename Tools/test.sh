@@ -1,0 +1,38 @@
+#!/bin/sh
+# Runs every test in release. While they run, only the closing line of each suite is shown; at the end, what failed, or the
+# laws that each family of structures has passed.
+#
+# The tests see internal declarations, which takes another flag than the program's: in a folder of their own neither makes
+# the other compile again.
+set -u
+cd "$(dirname "$0")/.."
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT TERM
+
+# The status of the first command of the pipe, which sh does not keep.
+exec 4>&1
+status=$({ {
+  swift test -c release -Xswiftc -enable-testing --scratch-path .build-tests "$@" 2>&1
+  echo $? >&3
+} | tee "$log" | grep --line-buffered -Ev '^(◇|✔ Test )' >&4; } 3>&1)
+
+if [ "$status" != 0 ]; then
+  echo 'test: failed:' >&2
+  grep -E '^✘ Test |error:|Fatal error' "$log" | head -n 200 >&2
+  exit "$status"
+fi
+awk '
+  # A case of a law names its structure, and the law begins with its number.
+  match($0, /subject → [^ ]+/) && match($0, / to "[0-9]+ /) {
+    law = substr($0, RSTART + 5, RLENGTH - 6)
+    match($0, /subject → [^ ]+/)
+    label = substr($0, RSTART, RLENGTH)
+    sub(/^subject → /, "", label)
+    sub(/-[^-]*$/, "", label)
+    cases[label]++
+    if (!((label, law) in seen)) { seen[label, law] = 1; laws[label] = laws[label] " " law }
+  }
+  END { for (label in cases) printf "%-14s %6d cases of the laws%s\n", label, cases[label], laws[label] }
+' "$log" | sort
+grep -E '^✔ Test run' "$log"
