@@ -1,6 +1,6 @@
 # make help lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup build survey test check format bench docs clean
+.PHONY: help setup build survey test check format bench docs setup-cuda check-cuda clean
 .NOTPARALLEL:
 
 PROGRAM := .build/release/filigree
@@ -8,7 +8,7 @@ SOURCES := Package.swift Sources Tests Examples
 TEST_BUILD := .build-tests
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing beside git, make and Swift: gnuplot for pictures, OpenBLAS as the dense baseline
 	@Tools/setup.sh
@@ -35,6 +35,12 @@ bench: setup build ## time the three products of some structures at the MLP's sh
 
 docs: setup ## documentation of the library, in .build/docs
 	@Tools/docs.sh
+
+setup-cuda: ## install NVRTC and the CUDA headers into .build-cuda, to check the CUDA kernels; no GPU needed
+	@Tools/setup-cuda.sh
+
+check-cuda: setup setup-cuda ## compile every CUDA kernel for sm_80 and sm_90a and run its numerics on the host; no GPU needed
+	@Tools/check-cuda.sh
 
 clean: ## remove everything that was built; results stay
 	rm -rf .build $(TEST_BUILD)
