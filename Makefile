@@ -1,6 +1,6 @@
 # make help lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup build survey test check format bench bench-peers docs fuzz clean
+.PHONY: help setup build survey test check format bench bench-peers docs fuzz setup-cuda check-cuda clean
 .NOTPARALLEL:
 
 PROGRAM := .build/release/filigree
@@ -43,6 +43,12 @@ docs: setup ## documentation of the library, in .build/docs
 fuzz: ## a million damaged inputs for every parser of files from outside; FUZZ=10000 for fewer
 	swift build -c release --product fuzz
 	.build/release/fuzz $(FUZZ)
+
+setup-cuda: ## install NVRTC and the CUDA headers into .build-cuda, to check the CUDA kernels; no GPU needed
+	@Tools/setup-cuda.sh
+
+check-cuda: setup setup-cuda ## compile every CUDA kernel for sm_80 and sm_90a and run its numerics on the host; no GPU needed
+	@Tools/check-cuda.sh
 
 clean: ## remove everything that was built; results stay
 	rm -rf .build $(TEST_BUILD)

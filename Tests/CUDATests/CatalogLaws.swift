@@ -35,7 +35,8 @@ struct CUDASubject: CustomTestStringConvertible, Sendable {
     }
     let pinned = [
       ("bsr-128", 0.5), ("bsr-64", 0.5), ("bsr-32x64", 0.5), ("bsr-48x16", 0.5), ("bsr-16x1", 0.3), ("bsr-5x7", 0.7),
-      ("monarch-3", 1), ("dyad-2", 1),
+      ("monarch-3", 1), ("dyad-2", 1), ("circulant-4", 1), ("pixelfly-16", 0.6), ("lowrank+bsr-16", 0.6), ("bsr-32", 0.1),
+      ("blr-3", 1),
     ]
     for (label, density) in pinned {
       for shape in shapes {
@@ -56,7 +57,9 @@ struct CUDASubject: CustomTestStringConvertible, Sendable {
   /// Bounds the error of a product by this factor times the absolute product: fp32 sums, each factor's weights rounded to
   /// elements, inner activations and the result stored as elements, each relative to what it rounds.
   var factor: Double {
-    let roundings = structure.savedFeatures == 0 ? 2.0 : 4.0
+    // A mask of blocks or weights: its weights and the result. The rest: at most three products with weights and results of
+    // their own, and a sum of two parts.
+    let roundings = structure is any GridStructure || structure is any RowsStructure ? 2.0 : 8.0
     return (1 + RoundingBound.gamma(depth)) * exponential(roundings * log1p(precision.element)) - 1
   }
 
@@ -112,7 +115,7 @@ struct CUDAProducts {
     fake_reset()
     let structure = subject.structure, shape = structure.shape, precision = subject.precision
     let matrix = structure.materialize(subject.values)
-    let absolute = structure.materialize(subject.values.map(abs))
+    let absolute = structure.absolute(subject.values)
     for tokens in [0, 17, 130] {
       let products = try CUDAProducts(subject)
       let x = normals(tokens * shape.inputs, seed: UInt64(tokens + 1), precision)
@@ -150,7 +153,7 @@ struct CUDAProducts {
       let dy = normals(tokens * shape.outputs, seed: 22, subject.precision)
       let result = try CUDAProducts(subject).run(x: x, dy: dy)
       let dense = outer(dy.doubles, x.doubles, shape), sizes = outer(dy.doubles.map(abs), x.doubles.map(abs), shape)
-      let matrix = structure.materialize(subject.values), absolute = structure.materialize(subject.values.map(abs))
+      let matrix = structure.materialize(subject.values), absolute = structure.absolute(subject.values)
       for tensor in structure.layout {
         for round in 0..<3 {
           var moved = subject.values
@@ -162,7 +165,7 @@ struct CUDAProducts {
           let step = zip(moved, subject.values).map { Double($0) - Double($1) }
           let change = zip(structure.materialize(moved), matrix).map { $0 - $1 }
           let reach = zip(subject.values, step).map { Float(abs($0)) + Float(abs($1)) }
-          let absoluteChange = zip(structure.materialize(reach), absolute).map { max(0, $0 - $1) }
+          let absoluteChange = zip(structure.absolute(reach), absolute).map { max(0, $0 - $1) }
           let factor = subject.factor + 2 * RoundingBound.gamma(tokens)
           let error = abs(dot(result.dvalues.doubles, step) - dot(dense, change))
           #expect(error <= factor * dot(sizes, absoluteChange) + 1e-9, "\(tensor.name), round \(round), T=\(tokens)")

@@ -207,8 +207,8 @@ public final class CUDADevice: Device, @unchecked Sendable {
     try clear(vector.pointer, byteCount: vector.count * 4)
   }
 
-  public func clear(_ activations: Activations) throws {
-    try clear(activations.buffer.address, byteCount: activations.buffer.byteCount)
+  public func clear(_ a: Activations) throws {
+    try clear(a.buffer.address, byteCount: a.features * a.pitch * precision.elementBytes)
   }
 
   public func constant(_ name: String, _ make: () -> [Float]) throws -> Vector {
