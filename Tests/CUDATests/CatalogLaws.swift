@@ -35,7 +35,8 @@ struct CUDASubject: CustomTestStringConvertible, Sendable {
     }
     let pinned = [
       ("bsr-128", 0.5), ("bsr-64", 0.5), ("bsr-32x64", 0.5), ("bsr-48x16", 0.5), ("bsr-16x1", 0.3), ("bsr-5x7", 0.7),
-      ("monarch-3", 1), ("dyad-2", 1), ("circulant-4", 1), ("pixelfly-16", 0.6), ("lowrank+bsr-16", 0.6), ("bsr-32", 0.1),
+      ("monarch-3", 1), ("dyad-2", 1), ("circulant-4", 1), ("pixelfly-16", 0.6), ("lowrank+bsr-16", 0.6),
+      ("bsr-32", 0.1),
       ("blr-3", 1),
     ]
     for (label, density) in pinned {
