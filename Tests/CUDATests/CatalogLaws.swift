@@ -200,7 +200,8 @@ struct CUDAProducts {
     let before = products.device.flops
     _ = try products.run(
       x: normals(tokens * shape.inputs, seed: 71, .bf16), dy: normals(tokens * shape.outputs, seed: 72, .bf16))
-    #expect(products.device.flops - before == 3 * structure.cost(tokens: tokens).flops)
+    let cost = structure.cost(tokens: tokens)
+    #expect(products.device.flops - before == cost.flops + cost.backwardFlops)
   }
 
   /// y [T, O] = x W' or dx [T, I] = dy W, in Double.
