@@ -11,7 +11,7 @@ import Glibc
 /// once for all panels of the group.
 extension CPUDevice {
   private static let rowsPerTask = 96
-  private static let longestSum = 256
+  private static let longestSum = 192
   /// A copy of the weights pays from this many panels on.
   private static let panelsWorthPacking = 8
   /// Tokens of one piece of the weight gradient's sum: 16 panels.
@@ -45,9 +45,13 @@ extension CPUDevice {
     precondition(values.count == stored && x.tokens == y.tokens)
     let panels = x.panels
     guard panels > 0 else { return }
-    // A group of panels that stays in the second-level cache beside a task's weights.
-    let group = max(1, min(panels, product.inputs.members > CPUDevice.longestSum ? 64 : max(4, 4096 / x.features)))
     let units = product.units(rowsPerTask: CPUDevice.rowsPerTask)
+    // A group of panels that stays in the second-level cache beside a task's weights, and leaves work for every thread.
+    let most =
+      product.inputs.members > CPUDevice.longestSum
+      ? min(128, max(CPUDevice.panelsWorthPacking, panels * units.count / (4 * threads)))
+      : max(4, 4096 / x.features)
+    let group = max(1, min(panels, most))
     let groups = (panels + group - 1) / group
     let whole = product.inputs.members <= CPUDevice.longestSum
     let packBytes = CPUDevice.rowsPerTask * CPUDevice.longestSum * 4
@@ -169,7 +173,9 @@ extension CPUDevice {
           tile.xSegment = 256
           tile.xStep = 16
           tile.yRow = columns
-          tile.panels = 1
+          // Squares side by side are to the kernel what panels are elsewhere: they share the rows of dy.
+          tile.xPanel = squareFloats
+          tile.yPanel = 16
           tile.rows = unit.rows.count
           tile.segments = panels.count
           tile.length = 16
@@ -177,10 +183,16 @@ extension CPUDevice {
           for k in Int(grid.rowStart[unit.group])..<Int(grid.rowStart[unit.group + 1]) {
             let square = turned + Int(grid.column[k]) * squares * squareFloats
             let block = dvalues.pointer + (k * grid.outputs.members + unit.rows.lowerBound) * columns
-            for s in 0..<squares {
-              tile.x = UnsafePointer(square + s * squareFloats)
-              tile.y = block + s * 16
-              tile.columns = Int32(min(16, columns - s * 16))
+            tile.x = UnsafePointer(square)
+            tile.y = block
+            tile.panels = columns / 16
+            tile.columns = 16
+            if tile.panels > 0 { self.kernels.multiply(&tile) }
+            if columns % 16 > 0 {
+              tile.x += tile.panels * squareFloats
+              tile.y += tile.panels * 16
+              tile.panels = 1
+              tile.columns = Int32(columns % 16)
               self.kernels.multiply(&tile)
             }
           }
