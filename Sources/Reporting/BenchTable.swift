@@ -32,7 +32,8 @@ struct BenchTable {
       .init(name: "density"), .init(name: "pass", isText: true), .init(name: "time", unit: "ms"),
       .init(name: "dense", unit: "ms"), .init(name: "dense library", isText: true), .init(name: "speed-up"),
       .init(name: "ideal"), .init(name: "share of ideal"), .init(name: "efficiency", unit: "of the peak"),
-      .init(name: "predicted", unit: "ms"), .init(name: "error", unit: "of its bound"),
+      .init(name: "predicted", unit: "ms"), .init(name: "padding", unit: "of the work"),
+      .init(name: "error", unit: "of its bound"),
     ]
     let rows = records.prefix(Self.mostRows).map { record in
       Markup.Row(cells: Self.cells(record), name: nil)
@@ -52,13 +53,15 @@ struct BenchTable {
     let isRight = record.verified
     let mark = "<span class=\"wrong\">WRONG</span>"
     return [
-      Markup.escaped(record.structure), "\(record.outputs) × \(record.inputs)", Numerals.grouped(record.tokens),
+      Markup.escaped(record.structure) + (record.simulated == true ? " (simulated)" : ""),
+      "\(record.outputs) × \(record.inputs)", Numerals.grouped(record.tokens),
       Numerals.significant(record.density, 3), Markup.escaped(record.pass),
       "\(Numerals.milliseconds(record.seconds)) <span class=\"pm\">± \(Numerals.percent(record.spread))</span>",
       Numerals.milliseconds(record.dense.seconds), Markup.escaped(record.dense.library),
       isRight ? Numerals.times(record.speedup) : mark, Numerals.times(record.idealSpeedup),
       isRight ? Numerals.percent(record.speedup / record.idealSpeedup) : mark,
       isRight ? Numerals.percent(record.efficiency) : mark, Numerals.milliseconds(record.predictedSeconds),
+      record.padding.map { Numerals.percent($0) } ?? "0",
       isRight
         ? Numerals.significant(record.errorFraction, 2)
         : "<span class=\"wrong\">\(Numerals.significant(record.errorFraction, 2))</span>",

@@ -133,7 +133,8 @@ package struct Findings: Sendable {
         }
       }, averageParameters: result.averageParameters, trainingFlops: result.trainingFlops,
       tokensPerParameter: result.tokensPerParameter, peakBytes: result.peakBytes,
-      joulesPerToken: result.joulesPerToken, verified: result.verified, verdict: verdict(of: result),
+      joulesPerToken: result.joulesPerToken, simulated: result.isSimulated, verified: result.verified,
+      verdict: verdict(of: result),
       reason: Answer(self).reason(for: result))
   }
 }

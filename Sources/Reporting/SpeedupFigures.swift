@@ -111,18 +111,21 @@ struct SpeedupFigures {
       if let members, members.first != label { continue }
       let style = style(of: members ?? [label])
       let own = members ?? [label]
+      let records = records.filter { own.contains($0.structure) }
       groups.append(
         Group(
-          name: members == nil ? label : family + "-*", style: style,
-          records: records.filter { own.contains($0.structure) }))
+          name: (members == nil ? label : family) + (records.contains { $0.simulated == true } ? " (simulated)" : ""),
+          style: style, records: records))
     }
     return groups
   }
 
-  /// "lowrank-51" is of "lowrank"; only a trailing whole number is cut.
+  /// "lowrank-51" is of "lowrank-*", "nm-2:4t" of "nm-*t": the size after the last dash is left out.
   private func family(of label: String) -> String {
-    guard let dash = label.lastIndex(of: "-"), Int(label[label.index(after: dash)...]) != nil else { return label }
-    return String(label[..<dash])
+    guard let dash = label.lastIndex(of: "-") else { return label }
+    let size = label[label.index(after: dash)...]
+    guard size.first?.isNumber == true else { return label }
+    return label[...dash] + "*" + (size.last == "t" ? "t" : "")
   }
 
   private func style(of labels: [String]) -> SeriesStyle {

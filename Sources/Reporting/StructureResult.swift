@@ -10,8 +10,11 @@ package struct StructureResult: Sendable {
   package let requestedDensity: Double
   /// A method or "self-guided"; nil for the plain way.
   package let variant: String?
-  /// The label, with the density where the survey has the label at several, and the way of training.
+  /// The label, with the density where the survey has the label at several, "simulated" where it is, and the way of
+  /// training.
   package let name: String
+  /// True if its bench records say that it multiplies its zeros: its time is no measure of what sparsity gains.
+  package let isSimulated: Bool
   /// One for each seed. Of a sweep over learning rates the run with the lowest final loss stands for its seed.
   package let runs: [RecordedRun]
   /// All runs of the sweep, by rate.
@@ -28,15 +31,16 @@ package struct StructureResult: Sendable {
     self.label = label
     self.requestedDensity = requestedDensity
     self.variant = variant
+    let own = all.filter { $0.structure == label }
+    isSimulated = own.contains { $0.simulated == true }
     name =
       (isAmbiguous ? "\(label) at \(Numerals.significant(requestedDensity, 2))" : label)
-      + (variant.map { " (\($0))" } ?? "")
+      + (isSimulated ? " (simulated)" : "") + (variant.map { " (\($0))" } ?? "")
     sweep = runs.filter { $0.plan.learningRate != nil }
       .sorted { ($0.plan.learningRate ?? 0) < ($1.plan.learningRate ?? 0) }
     let best = sweep.filter(\.isFinished).min { ($0.finalLoss ?? .infinity) < ($1.finalLoss ?? .infinity) }
     let runs = [best ?? sweep.first].compactMap { $0 } + runs.filter { $0.plan.learningRate == nil }
     self.runs = runs
-    let own = all.filter { $0.structure == label }
     verified = own.isEmpty ? nil : own.allSatisfy(\.verified)
     let asked = own.filter { abs($0.requestedDensity - requestedDensity) <= 1e-9 * requestedDensity }
     if let density = runs.compactMap({ $0.record?.density.mlp }).first, asked.isEmpty {

@@ -61,7 +61,7 @@ enum Stylesheet {
     @media (max-width: 35rem) {
       dl.words { grid-template-columns: 1fr; gap: 0; } dl.words dd { margin-bottom: 0.8rem; }
       dl.facts { grid-template-columns: 1fr; } dl.facts dd { border-top: 0; padding-top: 0; }
-      tr > :first-child { max-width: 8.5rem; } th, td { padding: 0.45rem 0.5rem; }
+      tr > :first-child { max-width: 8.5rem; white-space: normal; } th, td { padding: 0.45rem 0.5rem; }
     }
     @media print { .scroll { overflow: visible; } main { max-width: none; } figure { break-inside: avoid; } }
     """

@@ -77,6 +77,8 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
     public var tokensPerParameter: Double?
     public var peakBytes: Int?
     public var joulesPerToken: Double?
+    /// It multiplies its zeros: its time is no measure of what sparsity gains.
+    public var simulated: Bool
     /// False if one of its bench records was not verified (it then has no speed), null without bench records.
     public var verified: Bool?
     public var verdict: Verdict
@@ -112,6 +114,7 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
       try container.encode(tokensPerParameter, forKey: .tokensPerParameter)
       try container.encode(peakBytes, forKey: .peakBytes)
       try container.encode(joulesPerToken, forKey: .joulesPerToken)
+      try container.encode(simulated, forKey: .simulated)
       try container.encode(verified, forKey: .verified)
       try container.encode(verdict, forKey: .verdict)
       try container.encode(reason, forKey: .reason)

@@ -103,7 +103,7 @@ public enum Catalog {
     var chosen: [(member: any Structure, requestedDensity: Double)] = []
     var seen = Set<String>()
     func choose(_ member: any Structure, _ density: Double) {
-      guard seen.insert("\(member.label) \(member.count)").inserted else { return }
+      guard seen.insert("\(member.label) \(member.density)").inserted else { return }
       chosen.append((member, density))
     }
     for pattern in patterns {

@@ -21,10 +21,17 @@ struct SurveyPreset {
 
   private static let reference = [Shape(outputs: 3072, inputs: 768), Shape(outputs: 768, inputs: 3072)]
 
+  /// One member of every family.
+  private static let everyFamily = [
+    "dense", "narrow", "masked", "csr", "fanin", "nm-?:4", "vnm-*", "bsr-32", "blockdiagonal-*", "dyad-*",
+    "monarch-*", "pixelfly-16", "lowrank-*", "blockdense-4", "btt-*", "lowrank+bsr-16", "lowrank+csr", "diagonal-*",
+    "banded-*", "circulant-*", "blr-*",
+  ]
+
   static let all: [SurveyPreset] = [
     SurveyPreset(
-      name: "quick", structures: ["dense", "csr", "bsr-32", "blockdiagonal*", "monarch*", "lowrank-*"],
-      shapes: reference, tokens: [256], densities: [0.5, 0.25, 0.1], benchBudget: 0, model: "mistral-tiny", steps: 300,
+      name: "quick", structures: everyFamily,
+      shapes: reference, tokens: [256], densities: [0.5, 0.25, 0.1], benchBudget: 0, model: "mistral-tiny", steps: 150,
       trainingDensities: [0.25], seeds: 1, denseSeeds: 2),
     SurveyPreset(
       name: "standard", structures: ["*"], shapes: reference, tokens: [32, 512], densities: [0.5, 0.25, 0.1],
