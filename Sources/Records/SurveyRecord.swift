@@ -8,21 +8,28 @@ public struct SurveyRecord: Codable, Sendable, Equatable {
     public var name: String
     public var trainingBytes: Int
     public var validationBytes: Int
-    /// Entropy of the byte frequencies of the training text, nats per token: what a model that knows nothing but
+    /// Entropy of the token frequencies of the training text, nats per token: what a model that knows nothing but
     /// frequencies would score.
     public var unigramEntropy: Double
     /// Entropy rate of the source where it is known (the generated corpus), nats per token: no model scores below it
     /// on average.
     public var entropyRate: Double?
+    /// As the runs' records name it.
+    public var tokenizer: String?
+    /// Of the validation text: nats per token / this are nats per byte. Nil where the tokens came without a text.
+    public var bytesPerToken: Double?
 
     public init(
-      name: String, trainingBytes: Int, validationBytes: Int, unigramEntropy: Double, entropyRate: Double?
+      name: String, trainingBytes: Int, validationBytes: Int, unigramEntropy: Double, entropyRate: Double?,
+      tokenizer: String? = nil, bytesPerToken: Double? = nil
     ) {
       self.name = name
       self.trainingBytes = trainingBytes
       self.validationBytes = validationBytes
       self.unigramEntropy = unigramEntropy
       self.entropyRate = entropyRate
+      self.tokenizer = tokenizer
+      self.bytesPerToken = bytesPerToken
     }
   }
 

@@ -10,6 +10,7 @@ struct FairnessTable {
   private var measures: String {
     let columns: [Markup.Column] = [
       .init(name: "structure", isText: true), .init(name: "equal steps", unit: "nats/token"),
+      .init(name: "equal steps", unit: "nats/byte"),
       .init(name: "equal operations", unit: "nats/token"), .init(name: "equal time", unit: "nats/token"),
       .init(name: "to narrow", unit: "equal parameters"), .init(name: "learning rate", unit: "peak, dense matrix"),
       .init(name: "parameters", unit: "at the end"), .init(name: "parameters", unit: "average"),
@@ -19,6 +20,7 @@ struct FairnessTable {
       Markup.Row(
         cells: [
           Markup.escaped(result.name), Numerals.loss(entry.finalValidationLoss),
+          Numerals.loss(perByte(entry.finalValidationLoss)),
           Numerals.loss(entry.lossAtEqualFlops), Numerals.loss(entry.lossAtEqualTime), toNarrow(result, entry),
           entry.learningRate.map { Numerals.significant($0, 2) } ?? Numerals.unknown,
           entry.parameters.map { Numerals.count(Double($0)) } ?? Numerals.unknown,
@@ -29,6 +31,12 @@ struct FairnessTable {
     }
     return Markup.table(
       "fairness", caption: "Losses at equal steps, operations, time and parameters", columns: columns, rows: rows)
+  }
+
+  /// What can be compared between tokenizers.
+  private func perByte(_ loss: Double?) -> Double? {
+    guard let loss, let ratio = findings.recorded.survey.corpus.bytesPerToken else { return nil }
+    return loss / ratio
   }
 
   /// With a mark where the difference does not exceed the spread over seeds, or nothing is known about that.

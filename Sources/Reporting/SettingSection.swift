@@ -40,13 +40,20 @@ struct SettingSection {
         "Text",
         "\(Numerals.bytes(Double(corpus.trainingBytes))) to train on, \(Numerals.bytes(Double(corpus.validationBytes))) to validate on"
       ),
-      ("Unigram entropy", "\(Numerals.loss(corpus.unigramEntropy)) nats per token, what byte frequencies alone give"),
+      ("Tokens", tokens),
+      ("Unigram entropy", "\(Numerals.loss(corpus.unigramEntropy)) nats per token, what token frequencies alone give"),
       (
         "Entropy rate of the source",
         corpus.entropyRate.map { "\(Numerals.loss($0)) nats per token, which no model goes below on average" }
           ?? "not known"
       ),
     ]
+  }
+
+  private var tokens: String {
+    let tokenizer = survey.corpus.tokenizer ?? "bytes"
+    guard let ratio = survey.corpus.bytesPerToken, ratio != 1 else { return tokenizer }
+    return "\(tokenizer), \(Numerals.significant(ratio, 3)) bytes each"
   }
 
   private var configuration: [(String, String)] {

@@ -8,7 +8,7 @@ import Tokenizers
 /// reference's (0.02 at 768 features).
 package struct Preset: Sendable {
   package let name: String
-  package let architecture: Architecture
+  package var architecture: Architecture
   package let steps: Int
   package let batch: Int
   package let sequence: Int

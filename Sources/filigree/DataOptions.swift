@@ -1,4 +1,8 @@
 import ArgumentParser
+import Arrays
+import Foundation
+import Records
+import Tokenizers
 import Training
 
 /// How texts are read.
@@ -11,6 +15,27 @@ struct DataOptions: ParsableArguments {
     options.field = textField
     options.replacesInvalid = replaceInvalid
     return options
+  }
+
+  /// The text of `data`, or the generated one where there is none; reading and what it met are told.
+  func corpus(
+    data: [String], validation: [String], sequence: Int, tokenizer: any Tokenizer, _ global: GlobalOptions
+  ) throws -> Corpus {
+    guard !data.isEmpty else {
+      return try Corpus.generated(seed: global.seed, sequence: sequence, tokenizer: tokenizer)
+    }
+    var progress: ProgressLine?
+    defer { progress?.end() }
+    let corpus = try Corpus.files(
+      data: data, validation: validation, sequence: sequence, tokenizer: tokenizer, options: reading
+    ) { done, total in
+      if progress == nil { progress = ProgressLine("tokenize", total: total, quiet: global.quiet, patience: 1) }
+      progress?.show(done, "bytes")
+    }
+    for counts in [corpus.trainingCounts, corpus.validationCounts] {
+      for remark in DataOptions.remarks(counts) { global.remark(remark) }
+    }
+    return corpus
   }
 
   /// What reading met that a person should know.
@@ -26,5 +51,14 @@ struct DataOptions: ParsableArguments {
     add(counts.repeatedFilesSkipped, "files met before passed over")
     add(counts.documents, "documents of JSON lines")
     return parts.isEmpty ? [] : ["of \(counts.files) files: \(parts.joined(separator: ", "))"]
+  }
+}
+
+extension TokenizerFile {
+  /// A run holds the tokenizer that its tokens are of, so that it can be evaluated, generated from and exported.
+  func keep(in folder: URL) throws {
+    guard !RunFolder(folder).exists else { return }
+    try AtomicFile.makeFolder(folder)
+    try AtomicFile.write(bytes, to: folder.appendingPathComponent(usualName))
   }
 }

@@ -56,7 +56,8 @@ struct Survey {
       tokensPerStep: training.batch * training.sequence,
       corpus: SurveyRecord.Corpus(
         name: corpus.name, trainingBytes: corpus.trainingBytes, validationBytes: corpus.validationBytes,
-        unigramEntropy: corpus.unigramEntropy, entropyRate: corpus.entropyRate),
+        unigramEntropy: corpus.unigramEntropy, entropyRate: corpus.entropyRate,
+        tokenizer: corpus.tokenizerName(setting.tokenizer), bytesPerToken: corpus.bytesPerToken),
       shapes: (preset.shapes + [wide, tall]).map(\.description),
       benchTokens: preset.tokens + [training.batch * training.sequence], densities: benchDensities, runs: runs.runs,
       learningRates: setting.rates.isEmpty ? nil : setting.rates, machine: bench.machine,

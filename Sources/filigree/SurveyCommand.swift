@@ -5,6 +5,7 @@ import Measuring
 import Records
 import Reporting
 import Structures
+import Tokenizers
 import Training
 
 struct SurveyCommand: ParsableCommand {
@@ -23,6 +24,7 @@ struct SurveyCommand: ParsableCommand {
   var data: [String] = []
   @Option(parsing: .upToNextOption, help: "Text to validate on; by default the end of --data.")
   var validation: [String] = []
+  @Option(help: "bytes, a tokenizer.json of the BPE kind or a SentencePiece model.") var tokenizer = "bytes"
   @Option(help: "Globs over labels; dense is always among them.") var structures: String?
   @Option(help: "Densities to train at, and to time at beside the preset's.") var densities: String?
   @Option(help: "Outputs x inputs to time, beside the shapes of the model.") var shapes: String?
@@ -34,12 +36,15 @@ struct SurveyCommand: ParsableCommand {
   var learningRates: String?
   @Option(help: "The survey directory.") var out = "survey"
   @OptionGroup var method: MethodOptions
+  @OptionGroup var reading: DataOptions
 
   func run() throws {
     var preset = try SurveyPreset.named(preset)
     if let shapes { preset.shapes = try ListOption.shapes(shapes) }
     if let tokens { preset.tokens = try ListOption.counts(tokens, "--tokens") }
-    let training = try Preset.named(model ?? preset.model)
+    var training = try Preset.named(model ?? preset.model)
+    let (tokenizer, tokenizerFile) = try TokenizerFile.named(tokenizer)
+    training.architecture.vocabularySize = max(training.architecture.vocabularySize, tokenizer.vocabularySize)
     let steps = steps ?? preset.steps
     guard (1...1 << 30).contains(steps) else { throw Refusal.badInput("--steps \(steps) is not from 1 to 1073741824") }
     let seeds = seeds ?? preset.seeds
@@ -53,10 +58,8 @@ struct SurveyCommand: ParsableCommand {
     let densities = try densities.map(ListOption.densities) ?? preset.trainingDensities
     let folder = try PathOption.url(out, "--out")
     try PathOption.requireData(data, validation: validation)
-    let corpus =
-      data.isEmpty
-      ? try Corpus.generated(seed: global.seed, sequence: training.sequence)
-      : try Corpus.files(data: data, validation: validation, sequence: training.sequence)
+    let corpus = try reading.corpus(
+      data: data, validation: validation, sequence: training.sequence, tokenizer: tokenizer, global)
     guard corpus.largestToken < training.architecture.vocabularySize else {
       throw Refusal.badInput(
         "the text has the token \(corpus.largestToken) and \(training.name) a vocabulary of "
@@ -70,6 +73,7 @@ struct SurveyCommand: ParsableCommand {
     let setting = SurveyRuns.Setting(
       training: training, steps: steps, seeds: seeds, denseSeeds: preset.denseSeeds,
       rates: try learningRates.map(ListOption.rates) ?? [], method: method, data: data, validation: validation,
+      tokenizer: tokenizer, tokenizerFile: tokenizerFile,
       seed: global.seed, machine: bench.machine)
     let survey = try Survey(
       preset: preset, setting: setting, patterns: patterns, densities: densities, corpus: corpus, bench: bench,

@@ -43,6 +43,8 @@ struct SurveyRuns {
     let method: MethodOptions
     let data: [String]
     let validation: [String]
+    let tokenizer: any Tokenizer
+    let tokenizerFile: TokenizerFile?
     let seed: UInt64
     let machine: MachineRecord
   }
@@ -91,7 +93,7 @@ struct SurveyRuns {
   static func configuration(_ subject: Subject, _ setting: Setting, _ corpus: Corpus) throws -> TrainingConfiguration {
     var c = setting.training.configuration(
       structure: subject.label, density: subject.density, corpus: corpus, data: setting.data,
-      validation: setting.validation, tokenizer: ByteTokenizer(), steps: setting.steps)
+      validation: setting.validation, tokenizer: setting.tokenizer, steps: setting.steps)
     try setting.method.applyCommon(to: &c)
     c.method = subject.method
     c.selfGuided = subject.selfGuided
@@ -139,6 +141,7 @@ struct SurveyRuns {
         versions: Filigree.versions)
       // A device of its own for every run: its memory goes when the run is done, so that peaks can be compared.
       let trainer = try Trainer(plan.record, plan: plan.model, corpus: corpus, folder: run.url, on: try makeDevice())
+      try setting.tokenizerFile?.keep(in: run.url)
       do {
         let outcome = try trainer.run(interrupted: { Interruption.isAsked }) { metric in
           if let loss = metric.loss {

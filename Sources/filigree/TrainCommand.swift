@@ -54,7 +54,8 @@ struct TrainCommand: ParsableCommand {
       throw Refusal.badInput("--sequence \(length) is not from 1 to 1048576")
     }
     try PathOption.requireData(data, validation: validation)
-    let corpus = try readCorpus(tokenizer, sequence: length)
+    let corpus = try reading.corpus(
+      data: data, validation: validation, sequence: length, tokenizer: tokenizer, global)
     var configuration = chosen.configuration(
       structure: structure, density: density, corpus: corpus, data: data, validation: validation,
       tokenizer: tokenizer, steps: steps)
@@ -80,7 +81,7 @@ struct TrainCommand: ParsableCommand {
     }
     Interruption.listen()
     let trainer = try Trainer(plan.record, plan: plan.model, corpus: corpus, folder: folder, on: device)
-    try keep(tokenizerFile, in: folder)
+    try tokenizerFile?.keep(in: folder)
     let progress = ProgressLine("train \(plan.record.structure)", total: configuration.steps, quiet: global.quiet)
     let outcome = try trainer.run(interrupted: { Interruption.isAsked }) { metric in
       if let loss = metric.loss {
@@ -99,31 +100,6 @@ struct TrainCommand: ParsableCommand {
     let last = metrics.last { $0.validationLoss != nil }?.validationLoss ?? .nan
     let bytes = corpus.bytesPerToken.flatMap { $0 == 1 ? nil : " (\(Numeral.fixed(last / $0, 4)) per byte)" } ?? ""
     Output.line("\(plan.record.structure): validation loss \(Numeral.fixed(last, 4)) nats per token\(bytes), in \(out)")
-  }
-
-  private func readCorpus(_ tokenizer: any Tokenizer, sequence: Int) throws -> Corpus {
-    guard !data.isEmpty else {
-      return try Corpus.generated(seed: global.seed, sequence: sequence, tokenizer: tokenizer)
-    }
-    var progress: ProgressLine?
-    defer { progress?.end() }
-    let corpus = try Corpus.files(
-      data: data, validation: validation, sequence: sequence, tokenizer: tokenizer, options: reading.reading
-    ) { done, total in
-      if progress == nil { progress = ProgressLine("tokenize", total: total, quiet: global.quiet, patience: 1) }
-      progress?.show(done, "bytes")
-    }
-    for counts in [corpus.trainingCounts, corpus.validationCounts] {
-      for remark in DataOptions.remarks(counts) { global.remark(remark) }
-    }
-    return corpus
-  }
-
-  /// A run holds the tokenizer that its tokens are of, so that it can be evaluated, generated from and exported.
-  private func keep(_ file: TokenizerFile?, in folder: URL) throws {
-    guard let file, !RunFolder(folder).exists else { return }
-    try AtomicFile.makeFolder(folder)
-    try AtomicFile.write(file.bytes, to: folder.appendingPathComponent(file.usualName))
   }
 
   private func apply(to c: inout TrainingConfiguration) throws {

@@ -47,6 +47,30 @@ import Testing
     #expect(before.keys.filter { before[$0] != after[$0] && !$0.hasPrefix("survey/report/") } == [])
   }
 
+  @Test("A survey of sub-word tokens: every run holds the tokenizer, so that it can be evaluated")
+  func tokenizer() throws {
+    let place = try Workplace()
+    try place.write(Text.english, to: "text.txt")
+    let learned = try place.run([
+      "tokenize", "train", "--vocabulary", "270", "--data", "text.txt", "--out", "tokens.json", "--quiet",
+    ])
+    #expect(learned.status == 0, "\(learned.errors)")
+    let ending = try place.run([
+      "survey", "--quiet", "--structures", "dense", "--shapes", "64x64", "--tokens", "1", "--steps", "2", "--data",
+      "text.txt", "--tokenizer", "tokens.json", "--out", "survey",
+    ])
+    #expect(ending.status == 0, "\(ending.errors)")
+    let corpus = try JSONDecoder().decode(
+      SurveyRecord.self, from: Data(contentsOf: place["survey/survey.json"])
+    ).corpus
+    #expect(corpus.tokenizer?.hasPrefix("bpe-270-") == true && corpus.bytesPerToken.map { $0 > 1 } == true)
+    let run = "survey/runs/dense-d1-s1"
+    #expect(try place.bytes("\(run)/tokenizer.json") == place.bytes("tokens.json"))
+    let evaluated = try JSON(
+      try place.run(["evaluate", run, "--data", "text.txt", "--json", "--quiet"]).output)
+    #expect(try evaluated["tokens"].int < 20_000)
+  }
+
   private func refusesOther(_ place: Workplace) throws {
     let before = try place.contents()
     for more in [["--steps", "4"], ["--seed", "2"], ["--densities", "0.5"], ["--model", "mistral-4m"]] {
