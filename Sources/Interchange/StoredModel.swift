@@ -165,7 +165,11 @@ package struct StoredModel: Sendable {
     for name in tensors.names where name.hasPrefix(prefix) {
       pattern.arrays[String(name.dropFirst(prefix.count))] = try tensors.int32s(name)
     }
-    return try Catalog.member(label, of: shape, pattern: pattern)
+    do {
+      return try Catalog.member(label, of: shape, pattern: pattern)
+    } catch let refusal as Refusal {
+      throw Refusal(refusal.kind, "\(tensors.path) is damaged at \(weight): \(refusal.sentence)")
+    }
   }
 
   /// Reads all weights onto the device, one tensor at a time.

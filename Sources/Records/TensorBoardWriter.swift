@@ -12,17 +12,20 @@ package final class TensorBoardWriter {
   package let url: URL
   private let file: OpenFile
 
+  /// Of the event files that are there: TensorBoard reads them in this order, and a clock may have been set back since.
+  private static func newestSecond(in folder: URL) -> Int? {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    return names.compactMap { name in
+      let parts = name.split(separator: ".")
+      return name.hasPrefix("events.out.tfevents.") && parts.count > 3 ? Int(parts[3]) : nil
+    }.max()
+  }
+
   /// Begins a file of its own. A run that goes on after `step` says so, and TensorBoard forgets what an earlier file has
   /// of later steps.
   package init(folder: URL, resumingAfter step: Int? = nil, at wallTime: Double = TensorBoardWriter.now) throws {
-    let name = "events.out.tfevents.\(Int(wallTime)).\(TensorBoardWriter.host)"
-    var url = folder.appending(path: name)
-    var number = 1
-    while access(url.path, F_OK) == 0 {
-      url = folder.appending(path: "\(name).\(number)")
-      number += 1
-    }
-    self.url = url
+    let second = max(Int(wallTime), TensorBoardWriter.newestSecond(in: folder).map { $0 + 1 } ?? 0)
+    url = folder.appending(path: "events.out.tfevents.\(second).\(TensorBoardWriter.host)")
     self.file = try OpenFile(creating: url.path)
     var event = ProtocolBuffer()
     event.append(1, wallTime)

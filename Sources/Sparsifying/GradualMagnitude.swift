@@ -26,8 +26,7 @@ package struct GradualMagnitude: SparsifyingMethod {
 
   package func count(in sites: Sites, after step: Int) -> Int {
     // Between two changes the pattern is that of the last one.
-    var last = min(step, schedule.last)
-    if last > schedule.first, !schedule.isUpdate(after: last) { last -= (last - schedule.first) % schedule.interval }
+    let last = schedule.latest(upTo: step)
     return CubicSchedule.count(of: sites.groupSize, end: sites.finalCount, progress: schedule.progress(after: last))
   }
 

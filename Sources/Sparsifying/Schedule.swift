@@ -1,20 +1,32 @@
 import Foundation
 
-/// After which steps a pattern changes: at equal distances between two fractions of the run, and after the later of the
-/// two; never after the run's last step.
+/// After which steps a pattern changes: so many times, as evenly as whole steps allow, between two fractions of the run,
+/// the last time after the later of the two; never after the run's last step. With fewer steps than changes, after each.
 package struct UpdateSchedule: Sendable {
   let first: Int
   let last: Int
-  let interval: Int
+  let updates: Int
 
   package init(steps: Int, updates: Int, from start: Double, to stop: Double) {
     first = Int(start * Double(steps))
     last = min(Int(stop * Double(steps)), steps - 1)
-    interval = max(1, (last - first) / max(1, updates))
+    self.updates = min(max(1, updates), max(1, last - first))
+  }
+
+  /// Changes up to and with the one after `step`.
+  private func done(after step: Int) -> Int {
+    last > first ? max(0, min(step, last) - first) * updates / (last - first) : 0
   }
 
   package func isUpdate(after step: Int) -> Bool {
-    step > first && step <= last && ((step - first).isMultiple(of: interval) || step == last)
+    step > first && step <= last && done(after: step) > done(after: step - 1)
+  }
+
+  /// The step of the last change up to `step`; `step` itself before the first of them.
+  func latest(upTo step: Int) -> Int {
+    let count = done(after: step)
+    // The first step with so many: (s - first) * updates >= count * (last - first).
+    return count == 0 ? step : first + (count * (last - first) + updates - 1) / updates
   }
 
   /// 0 at the first of the steps, 1 from the last on.

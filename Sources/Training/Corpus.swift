@@ -108,6 +108,7 @@ package struct Corpus: Sendable {
       throw Refusal.badInput("No training text was given: name files or directories of text.")
     }
     let name = data.joined(separator: ", ")
+    try keepApart(data, validation)
     if let shards = try TokenShard.open(data) {
       return try tokens(shards, validation: validation, sequence: sequence, name: name)
     }
@@ -135,6 +136,17 @@ package struct Corpus: Sendable {
     return try Corpus(
       name: name, training: training, validation: end, sequence: sequence, bytes: (cut, heldRange.count),
       trainingCounts: text.counts, validationCounts: counts)
+  }
+
+  /// Refuses a file that would be trained on and validated on.
+  private static func keepApart(_ data: [String], _ validation: [String]) throws {
+    guard !validation.isEmpty else { return }
+    let trained = try FileTree.identities(below: data)
+    for (identity, path) in try FileTree.identities(below: validation) where trained[identity] != nil {
+      throw Refusal.badInput(
+        "\(path.quoted) is in --validation and in --data, so that the model would be validated on what it has seen: move it "
+          + "out of --data.")
+    }
   }
 
   private static func tokens(

@@ -60,6 +60,17 @@ package struct FileTree {
   private var pending: [Path]
   private var met = Set<Path.Identity>()
 
+  /// Every regular file that the names stand for: files, directories and globs. What is no path is left to the reader.
+  static func identities(below names: [String]) throws -> [Path.Identity: Path] {
+    var all: [Path.Identity: Path] = [:]
+    for name in try names.flatMap(FileTree.matches) {
+      guard let root = Path(name) else { continue }
+      var tree = FileTree(root)
+      while let path = try tree.next() { all[try path.look().identity] = path }
+    }
+    return all
+  }
+
   package init(_ root: Path) { pending = [root] }
 
   package mutating func next() throws -> Path? {

@@ -185,7 +185,9 @@ package final class Trainer {
     try sparsifier?.prepare(model, step: step)
     try guide?.prepare(model, step: step, on: device)
     let loss = try model.lossAndGradients(inputs: windows.inputs, targets: windows.targets)
-    guard loss.isFinite else { throw try explosion("the loss at step \(step + 1) is not a finite number") }
+    guard loss.isFinite else {
+      throw try explosion("the loss at step \(step + 1) is not a finite number", weightsOf: step)
+    }
     try sparsifier?.decayMasked(model)
     if let companion = model.parameters.companion, companion.role == .guide {
       for tensor in companion.tensors where companion.isActive(tensor.name) {
@@ -194,19 +196,16 @@ package final class Trainer {
     }
     let counts = guideSteps
     let norm = try optimizer.step(count: step + 1, learningRate: rate, guideCount: { counts[$0] ?? 1 })
-    guard norm.isFinite else { throw try explosion("the gradient's norm at step \(step + 1) is not a finite number") }
+    guard norm.isFinite else {
+      throw try explosion("the gradient's norm at step \(step + 1) is not a finite number", weightsOf: step)
+    }
     try sparsifier?.gather(model)
     step += 1
     let change = try move()
     try guide?.settle(model, after: step, on: device)
     try device.synchronize()
     let seconds = Clock.seconds() - start
-    // Four times what a model that knows nothing loses: no batch is that much harder than another.
-    if let lowestLoss, loss > lowestLoss + 4 * log(Double(configuration.architecture.vocabularySize)) {
-      hasDiverged = true
-      throw Refusal.failed(
-        "the loss exploded from \(lowestLoss) to \(loss) at step \(step), with \(try model.largestOutput()); " + advice)
-    }
+    try refuseExplosion(loss, "the loss")
     lowestLoss = min(lowestLoss ?? loss, loss)
     let metric = MetricRecord(
       step: step, tokens: tokensSoFar, loss: loss, learningRate: rate, gradientNorm: norm, stepSeconds: seconds,
@@ -215,15 +214,29 @@ package final class Trainer {
     return (metric, change)
   }
 
-  private var advice: String {
-    let good = CheckpointDirectory.newest(in: folder.checkpoints)?.path ?? "none was written yet"
-    return "lower --learning-rate or the initializer range (last good checkpoint: \(good))"
+  /// Four times what a model that knows nothing loses above the lowest: no batch is that much harder than another.
+  private func refuseExplosion(_ loss: Double, _ what: String) throws {
+    guard let lowestLoss, loss > lowestLoss + 4 * log(Double(configuration.architecture.vocabularySize)) else { return }
+    hasDiverged = true
+    throw Refusal.failed(
+      "\(what) exploded from \(rounded(lowestLoss)) to \(rounded(loss)) at step \(step), with "
+        + "\(try model.largestOutput()); \(advice(weightsOf: step - 1))")
   }
 
-  private func explosion(_ what: String) throws -> Refusal {
+  private func rounded(_ loss: Double) -> Double { (loss * 1e4).rounded() / 1e4 }
+
+  /// - Parameter step: the weights after it are those that were found bad; a checkpoint of an earlier step is one whose
+  ///   weights had a loss like any other.
+  private func advice(weightsOf step: Int) -> String {
+    let good = CheckpointDirectory.all(in: folder.checkpoints).first { $0.step < step }
+    return "lower --learning-rate or the initializer range "
+      + "(last good checkpoint: \(good?.url.path ?? "none is kept from before"))"
+  }
+
+  private func explosion(_ what: String, weightsOf step: Int) throws -> Refusal {
     hasDiverged = true
     let place = try model.firstFault().map { ", first in \($0)" } ?? ""
-    return .failed("\(what)\(place); \(advice)")
+    return .failed("\(what)\(place); \(advice(weightsOf: step))")
   }
 
   /// The most memory so far beyond what the process held before the model was made.
@@ -250,7 +263,10 @@ package final class Trainer {
       tokens += loss.tokens
     }
     let loss = sum / Double(tokens)
-    guard loss.isFinite else { throw try explosion("the validation loss at step \(step) is not a finite number") }
+    guard loss.isFinite else {
+      throw try explosion("the validation loss at step \(step) is not a finite number", weightsOf: step)
+    }
+    try refuseExplosion(loss, "the validation loss")
     return MetricRecord(step: step, tokens: tokensSoFar, validationLoss: loss)
   }
 }

@@ -25,6 +25,14 @@ struct Filigree: ParsableCommand {
   /// What a run's record says of the program.
   static var versions: [String: String] { ["filigree": version, "swift": compiler] }
 
+  /// A large corpus is a thousand shards and more, each open while it is trained on.
+  private static func allowManyFiles() {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  }
+
   private static var compiler: String {
     #if compiler(>=6.3)
       "6.3 or later"
@@ -35,6 +43,7 @@ struct Filigree: ParsableCommand {
 
   static func main() {
     Output.protectStreams()
+    allowManyFiles()
     DenseLibrary.shortenSpinning()
     do {
       var command = try parseAsRoot()

@@ -61,6 +61,13 @@ struct TokenShardsCommand: ParsableCommand {
     }
     guard holdout >= 0, holdout < 1 else { throw Refusal.badInput("--holdout \(holdout) is not from 0 to below 1") }
     let chosen = try TokenizerFile.named(tokenizer).tokenizer
+    // Shards of another text, or of another tokenizer, would be trained on with these.
+    let there = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    if let old = there.sorted().first(where: {
+      ($0.hasPrefix("\(name)_train_") || $0.hasPrefix("\(name)_val_")) && $0.hasSuffix(".bin")
+    }) {
+      throw Refusal.badInput("\(out) holds \(old) already; choose another --out or --name, or remove the old files")
+    }
     let text = try TextStore(reading: data, reading.reading)
     for remark in DataOptions.remarks(text.counts) { global.remark(remark) }
     Interruption.listen()

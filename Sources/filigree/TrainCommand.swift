@@ -79,6 +79,7 @@ struct TrainCommand: ParsableCommand {
     guard resume || !RunFolder(folder).exists else {
       throw Refusal.badInput("\(out) holds a run already; add --resume to continue it, or choose another --out")
     }
+    if resume, !RunFolder(folder).exists { global.remark("there is no run in \(out) yet: it begins now") }
     Interruption.listen()
     let trainer = try Trainer(plan.record, plan: plan.model, corpus: corpus, folder: folder, on: device)
     try tokenizerFile?.keep(in: folder)

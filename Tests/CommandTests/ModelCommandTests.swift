@@ -88,6 +88,14 @@ import Testing
     let files = try tokenized["files"].strings
     #expect(files.first == "text_val_000000.bin" && files.count >= 3 && files[1] == "text_train_000001.bin")
     let sizes = files.map { (place.size("tokens/\($0)") - 1024) / 2 }
+    // What is there would be mixed with what comes.
+    expectRefusal(
+      try place.run(["tokenize", "--tokenizer", "t.json", "--data", "text.txt", "--out", "tokens", "--quiet"]),
+      "text_train_000001.bin")
+    expectRefusal(
+      try place.run(
+        ["train", "--data", "tokens", "--validation", "tokens/\(files[0])", "--out", "leak", "--quiet"] + Tiny.shape),
+      "--validation and in --data")
     #expect(try tokenized["tokens"].int == sizes.reduce(0, +) && tokenized["largest"].int < 280)
     let trains = files.dropFirst().map { "tokens/\($0)" }
     let shape = ["--steps", "6", "--vocabulary", "300"] + Tiny.shape + ["--quiet"]

@@ -81,6 +81,12 @@ import Testing
     let schedule = UpdateSchedule(steps: 1000, updates: 50, from: 0.25, to: 0.75)
     let steps = (0...1000).filter { schedule.isUpdate(after: $0) }
     #expect(steps == Array(stride(from: 260, through: 750, by: 10)))
+    for (count, updates) in [(48, 25), (600, 160), (601, 80), (10, 9), (10, 3)] {
+      let schedule = UpdateSchedule(steps: count, updates: updates, from: 0, to: 1)
+      let steps = (0...count).filter { schedule.isUpdate(after: $0) }
+      #expect(steps.count == updates && steps.last == count - 1)
+      for step in steps[0]...count { #expect(schedule.latest(upTo: step) == steps.last { $0 <= step }) }
+    }
     let short = UpdateSchedule(steps: 5, updates: 160, from: 0, to: 1)
     #expect((0...5).filter { short.isUpdate(after: $0) } == [1, 2, 3, 4])
   }
