@@ -1,8 +1,8 @@
 #!/bin/sh
-# The checks beside the tests: format, kernels of every instruction set, lengths of files, the README's table, the shell
+# The checks beside the tests: format, kernels of every instruction set, lengths of files, repeated code, the README's table, the shell
 # scripts where shellcheck is installed.
 #
-# `check.sh cheap` is what the tests do not see and what needs neither the program nor shellcheck: the first three.
+# `check.sh cheap` is what the tests do not see and what needs neither the program nor shellcheck: the first four.
 set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=Tools/toolchain.sh
@@ -38,6 +38,16 @@ done
 echo 'check: lengths'
 long=$(find Sources Tests Examples -name '*.swift' -exec awk 'END { if (NR > 400) print FILENAME ": " NR " lines" }' {} \;)
 [ -z "$long" ] || wrong "no Swift file may be longer than 400 lines: $long"
+
+# Lines of code: blank ones and ends of blocks, which any two files share, do not count.
+echo 'check: structures'
+repeated=$(for file in Sources/Structures/*.swift; do
+  grep -vE '^[[:space:]]*([])}]*[[:space:]]*|//.*|import .*)$' "$file" | sed 's/^[[:space:]]*//' |
+    awk -v file="$(basename "$file")" '
+      { line[NR] = $0 }
+      END { for (i = 6; i <= NR; i++) print line[i-5] "|" line[i-4] "|" line[i-3] "|" line[i-2] "|" line[i-1] "|" line[i] "\t" file }'
+done | sort | awk -F '\t' '$1 == last && $2 != where { print where " and " $2 ": " $1 } { last = $1; where = $2 }')
+[ -z "$repeated" ] || wrong "two structures repeat six lines of each other: $repeated"
 
 if [ "${1-}" != cheap ]; then
   echo 'check: README'

@@ -21,7 +21,7 @@ struct Verification {
   init(_ cell: BenchCell) {
     self.cell = cell
     matrix = cell.structure.materialize(cell.hostValues)
-    absolute = cell.structure.materialize(cell.hostValues.map(abs))
+    absolute = cell.structure.absolute(cell.hostValues)
   }
 
   private var shape: Shape { cell.structure.shape }
@@ -132,7 +132,7 @@ struct Verification {
       for index in chosen { got += Double(dvalues[index]) * (Double(moved[index]) - Double(cell.hostValues[index])) }
       var sizes = cell.hostValues.map(abs)
       for index in chosen { sizes[index] += abs(moved[index] - cell.hostValues[index]) }
-      let (expected, size) = change(structure.materialize(moved), structure.materialize(sizes))
+      let (expected, size) = change(structure.materialize(moved), structure.absolute(sizes))
       let error = abs(got - expected)
       guard error.isFinite else { return .infinity }
       if error > 0 { worst = max(worst, error / (gamma * size)) }

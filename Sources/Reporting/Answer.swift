@@ -94,7 +94,9 @@ package struct Answer {
         : "No dense run has finished to compare with."
     }
     var sentence = numbers(comparison)
-    if result.isSimulated { sentence += " It is simulated: it multiplies its zeros, so its time is that of dense." }
+    if result.isSimulated {
+      sentence += " It is simulated: it multiplies its zeros, so its time is no less than that of dense."
+    }
     if result.finished.count < result.runs.count {
       sentence += " \(result.finished.count) of \(result.runs.count) seeds have finished."
     }

@@ -12,7 +12,7 @@ struct FairnessTable {
       .init(name: "structure", isText: true), .init(name: "equal steps", unit: "nats/token"),
       .init(name: "equal steps", unit: "nats/byte"),
       .init(name: "equal operations", unit: "nats/token"), .init(name: "equal time", unit: "nats/token"),
-      .init(name: "to narrow", unit: "equal parameters"), .init(name: "learning rate", unit: "peak, dense matrix"),
+      .init(name: "to narrow", unit: "final loss"), .init(name: "learning rate", unit: "peak, dense matrix"),
       .init(name: "parameters", unit: "at the end"), .init(name: "parameters", unit: "average"),
       .init(name: "tokens", unit: "per parameter"), .init(name: "operations", unit: "FLOP, whole run"),
     ]
@@ -43,12 +43,12 @@ struct FairnessTable {
   private func toNarrow(_ result: StructureResult, _ entry: SummaryRecord.Structure) -> String {
     guard let difference = entry.differenceToNarrow else { return Numerals.unknown }
     let isWithin = findings.spreadToNarrow(of: result).map { abs(difference) <= $0 } ?? true
-    return Numerals.difference(difference) + (isWithin ? "‡" : "")
+    return Numerals.difference(difference) + (isWithin ? "‡" : "") + (findings.isSmallerThanNarrow(result) ? "§" : "")
   }
 
   private var notes: String {
     var text =
-      "Narrow is a dense MLP with the fraction of hidden units that the density leaves, so that it has as many parameters or a few less: what a structure must beat to be worth having. ‡ marks a difference within the spread over seeds, or one whose spread is not known. "
+      "Narrow is a dense MLP with the fraction of hidden units that the density leaves, so that it has as many parameters as most structures or a few less: what a structure must beat to be worth having. § marks a structure with over 3 % fewer parameters than narrow, because no member of its family is nearer to the density: no comparison at equal parameters. ‡ marks a difference within the spread over seeds, or one whose spread is not known. "
     text +=
       "A run that had fewer operations, or less time, than dense counts with its last loss; one that had more is read off its curve. The average of the parameters is over the steps: a method that begins dense trains a larger model than it ends with. Operations include guides, dense gradients and dense beginnings; guides and masters are in no count of parameters."
     if let flops = findings.equalFlops { text += " Equal operations are \(Numerals.count(flops))FLOP." }

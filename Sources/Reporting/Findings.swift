@@ -59,6 +59,12 @@ package struct Findings: Sendable {
     structures.first { $0.isNarrow && $0.requestedDensity == result.requestedDensity }
   }
 
+  /// By more than 3 % of narrow's parameters.
+  package func isSmallerThanNarrow(_ result: StructureResult) -> Bool {
+    guard let own = result.parameters, let control = narrow(for: result)?.parameters else { return false }
+    return Double(own) < 0.97 * Double(control)
+  }
+
   /// What the difference to narrow must exceed: the largest range over seeds of the two and dense.
   package func spreadToNarrow(of result: StructureResult) -> Double? {
     [result, narrow(for: result), dense].compactMap { $0?.finalLosses.range }.max()

@@ -66,10 +66,10 @@ struct VerdictTable {
   private var notes: String {
     var text = "Losses are means over the finished seeds of the validation loss. "
     text +=
-      "The step time is the median over all steps of forward, backward and optimiser, ± its median absolute deviation. "
+      "The step time is the median over all steps of forward, backward and optimiser, ± the larger of its median absolute deviation and the range over runs. "
     if let tokens = findings.benchTokens {
       text +=
-        "The three products have their median speed-up over the shapes at \(Numerals.grouped(tokens)) tokens, the timed count nearest to the \(Numerals.grouped(findings.recorded.survey.tokensPerStep)) of a training step. "
+        "The three products have their median speed-up over the shapes at \(Numerals.grouped(tokens)) tokens, the timed count nearest to the \(Numerals.grouped(findings.recorded.survey.tokensPerStep)) of a training step; dense is the best library found or the own product, so that in its own row they compare the own product with the best library. "
     }
     text += "The spread is the largest minus the smallest final loss over the seeds of a structure; "
     let denseSpread = findings.dense?.finalLosses.range

@@ -19,7 +19,8 @@ struct SingularValues {
     }
     short = (0..<count).map { c in (0..<count).map { $0 == c ? 1 : 0 } }
     // Rotations stop changing anything long before this; the bound only guards against endless work.
-    for _ in 0..<60 where sweep() {}
+    var sweeps = 0
+    while sweeps < 60, sweep() { sweeps += 1 }
     let norms = long.map { $0.reduce(0) { $0 + $1 * $1 } }
     let order = norms.indices.sorted { norms[$0] > norms[$1] }
     long = order.map { long[$0] }

@@ -15,7 +15,7 @@ public protocol Structure: Sendable {
   var card: Card { get }
   /// Weights that can be other than zero / (O I): the stored ones, but for a family that stores zeros.
   var density: Double { get }
-  /// The fraction of the stored weights that only fill a shape up to whole blocks and reach no real feature.
+  /// The fraction of the padded matrix's entries that only fill the shape up to whole blocks and reach no real feature.
   var padding: Double { get }
 
   /// Members of the family for this shape, each as near to `density` as it can be and not above; empty when there is

@@ -38,6 +38,7 @@ struct DoctorCommand: ParsableCommand {
   /// The groups of `Device`'s requirements, as people would name them.
   private static let primitives = [
     "grid product (dense, block-sparse, block-diagonal, factors)", "compressed-row product (csr)",
+    "expansion of values (masked, circulant)",
     "embedding", "RMSNorm", "RoPE", "attention", "SwiGLU", "cross-entropy", "AdamW",
   ]
 

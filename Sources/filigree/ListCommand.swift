@@ -29,7 +29,7 @@ struct ListCommand: ParsableCommand {
       let card = type.card
       return Row(
         family: card.family, labels: card.grammar, summary: card.summary, formula: card.formula, stored: card.stored,
-        densities: card.densities, densityIsFree: card.densityIsFree, devices: ["cpu"],
+        densities: card.densities, densityIsFree: card.densityIsFree, devices: ["cpu", "cuda"],
         isSimulated: card.isSimulated, source: card.source)
     }
     if global.json {

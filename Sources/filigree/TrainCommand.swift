@@ -46,6 +46,7 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     let chosen = try Preset.named(preset)
+    try check(steps: steps ?? chosen.steps)
     let (tokenizer, tokenizerFile) = try TokenizerFile.named(tokenizer)
     let base = try model.base(or: chosen.architecture, global)
     let density = try ListOption.density(density, sparsity: sparsity)
@@ -71,6 +72,7 @@ struct TrainCommand: ParsableCommand {
     let machine = MachineRecord(device: device, libraries: [], limits: try device.measureLimits())
     let plan = try RunPlan(
       configuration, seed: global.seed, argv: CommandLine.arguments, machine: machine, versions: Filigree.versions)
+    try remarkDensity(structure)
     if dryRun { return try PlanPrinter(json: global.json).show(plan) }
     guard let out else {
       throw Refusal.badInput("--out is missing; name the directory that the run shall be written to")
@@ -103,6 +105,20 @@ struct TrainCommand: ParsableCommand {
     Output.line("\(plan.record.structure): validation loss \(Numeral.fixed(last, 4)) nats per token\(bytes), in \(out)")
   }
 
+  private func check(steps: Int) throws {
+    guard (1...1 << 30).contains(steps) else {
+      throw Refusal.badInput("--steps \(steps) is not from 1 to 1073741824")
+    }
+  }
+
+  /// Says so where the label alone decides the density and another was asked for.
+  private func remarkDensity(_ label: String) throws {
+    guard density != nil || sparsity != nil else { return }
+    let family = try Catalog.family(of: label).type.card
+    guard !family.densityIsFree, label != family.family || label == "dense" else { return }
+    global.remark("the label \(label) decides its density: --\(density == nil ? "sparsity" : "density") is not used")
+  }
+
   private func apply(to c: inout TrainingConfiguration) throws {
     model.apply(to: &c.architecture)
     if let batch { c.batch = batch }
@@ -112,9 +128,6 @@ struct TrainCommand: ParsableCommand {
     if let checkpointEvery { c.checkpointEvery = checkpointEvery }
     if let keep { c.keepCheckpoints = keep }
     try method.apply(to: &c)
-    guard (1...1 << 30).contains(c.steps) else {
-      throw Refusal.badInput("--steps \(c.steps) is not from 1 to 1073741824")
-    }
     guard (1...1 << 20).contains(c.batch) else { throw Refusal.badInput("--batch \(c.batch) is not from 1 to 1048576") }
     c.evaluationSequences = max(c.evaluationSequences, c.batch)
   }

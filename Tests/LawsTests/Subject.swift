@@ -53,6 +53,18 @@ struct Subject: CustomTestStringConvertible, Sendable {
       ("blockdense-4", 0.5), ("circulant-5", 1), ("circulant-4", 1), ("pixelfly-16", 0.6), ("lowrank+bsr-16", 0.6),
       ("blr-3", 1), ("btt-1", 1),
     ]
+    // And drawn ones, for what nobody thought of.
+    var generator = SeededGenerator(seed: 11, "drawn subjects")
+    for type in Catalog.all {
+      for _ in 0..<2 {
+        let shape = Shape(outputs: 1 + generator.index(below: 150), inputs: 1 + generator.index(below: 150))
+        let density = Double(5 + generator.index(below: 96)) / 100
+        let fitting = type.members(of: shape, density: density, seed: 3)
+        guard !fitting.isEmpty else { continue }
+        let member = fitting[generator.index(below: fitting.count)]
+        if seen.insert("\(member.label) \(shape) \(member.count)").inserted { members.append(member) }
+      }
+    }
     for (label, density) in pinned {
       for shape in shapes {
         guard let member = try? Catalog.member(label, of: shape, density: density, seed: 3) else { continue }

@@ -24,6 +24,27 @@ import Testing
     #expect(fraction > 1)
   }
 
+  @Test("Every family is verified, circulant blocks of several sides too, at shapes that make their bounds differ")
+  func catalog() throws {
+    var members: [any Structure] = []
+    for shape in [Shape(outputs: 192, inputs: 96), Shape(outputs: 48, inputs: 96)] {
+      members += Catalog.all.compactMap { $0.members(of: shape, density: 0.5, seed: 1).first }
+      members += try ["circulant-24", "circulant-48"].map {
+        try Catalog.member($0, of: shape, density: 1, seed: 1)
+      }
+    }
+    for member in members {
+      for tokens in [1, 48] {
+        let cell = try BenchCell(member, tokens: tokens, seed: 1, on: CPUDevice(threads: 2))
+        let verification = try Verification(cell)
+        for pass in DenseProduct.allCases {
+          let fraction = try verification.errorFraction(pass)
+          #expect(fraction >= 0 && fraction <= 1, "\(member.label) \(member.shape) T=\(tokens) \(pass)")
+        }
+      }
+    }
+  }
+
   private func errorFraction(_ structure: Wrong, _ pass: DenseProduct) throws -> Double {
     let cell = try BenchCell(structure, tokens: 48, seed: 1, on: CPUDevice(threads: 2))
     return try Verification(cell).errorFraction(pass)
