@@ -9,13 +9,18 @@ public struct MLPOptions: Sendable, Equatable {
   public var rateRule: RateRule
   /// Shared by default: drawn apart, masks of large blocks remove most hidden units in silence.
   public var masks: GatedMLP.Masks
+  /// Of the matrices whose structure has it; the others keep the variance.
+  public var initialization: Initialization
 
-  public init(denseFirst: Int = 0, denseLast: Int = 0, rateRule: RateRule = .published, masks: GatedMLP.Masks = .shared)
-  {
+  public init(
+    denseFirst: Int = 0, denseLast: Int = 0, rateRule: RateRule = .published, masks: GatedMLP.Masks = .shared,
+    initialization: Initialization = .variance
+  ) {
     self.denseFirst = denseFirst
     self.denseLast = denseLast
     self.rateRule = rateRule
     self.masks = masks
+    self.initialization = initialization
   }
 
   func keepsDense(layer: Int, of layers: Int) -> Bool { layer < denseFirst || layer >= layers - denseLast }

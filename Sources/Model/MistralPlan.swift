@@ -42,7 +42,7 @@ public struct MistralPlan: Sendable {
     let hidden = a.hiddenSize, queries = a.heads * a.headDimension, keys = a.keyValueHeads * a.headDimension
     // Hugging Face draws every matrix with one deviation; a structured matrix gets the same output variance.
     func gain(inputs: Int) -> Double { a.initializerRange * Double(inputs).squareRoot() }
-    var plan = ParameterPlan(rule: options.rateRule)
+    var plan = ParameterPlan(rule: options.rateRule, initialization: options.initialization)
     func dense(_ name: String, _ outputs: Int, _ inputs: Int) -> Linear {
       plan.linear(name, Dense(shape: Shape(outputs: outputs, inputs: inputs)), gain: gain(inputs: inputs), seed: seed)
     }

@@ -38,6 +38,7 @@ struct ParameterPlan: Sendable {
   private var entries: [Entry] = []
   private(set) var count = 0
   private let rule: RateRule
+  private let initialization: Initialization
 
   /// One norm, table or matrix.
   private struct Entry: Sendable {
@@ -47,7 +48,10 @@ struct ParameterPlan: Sendable {
     let initialize: @Sendable () -> [Float]
   }
 
-  init(rule: RateRule) { self.rule = rule }
+  init(rule: RateRule, initialization: Initialization) {
+    self.rule = rule
+    self.initialization = initialization
+  }
 
   /// All the values, drawn when the model is really made; a dry run never calls this.
   func initialValues() -> [Float] {
@@ -88,9 +92,10 @@ struct ParameterPlan: Sendable {
 
   /// A weight matrix; a dense one keeps Hugging Face's plain name and shape.
   mutating func linear(_ name: String, _ structure: any Structure, gain: Double, seed: UInt64) -> Linear {
-    let range = append(name, parts(name, structure), decays: true) {
+    let range = append(name, parts(name, structure), decays: true) { [initialization] in
       var generator = SeededGenerator(seed: seed, name)
-      return structure.initialValues(gain: gain, using: &generator)
+      return structure.initialValues(initialization, gain: gain, using: &generator)
+        ?? structure.initialValues(gain: gain, using: &generator)
     }
     return Linear(name: name, structure: structure, range: range)
   }
@@ -107,7 +112,7 @@ struct ParameterPlan: Sendable {
   /// The same entries in the same order, those named with other structures; and from the old first place of every entry
   /// its new range. The new matrices' values come from elsewhere: drawn, they would be zeros.
   func replacing(_ structures: [String: any Structure]) -> (plan: ParameterPlan, moved: [Int: Range<Int>]) {
-    var plan = ParameterPlan(rule: rule)
+    var plan = ParameterPlan(rule: rule, initialization: initialization)
     var moved: [Int: Range<Int>] = [:]
     for entry in entries {
       if let structure = structures[entry.name] {

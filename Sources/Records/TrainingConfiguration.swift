@@ -103,6 +103,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var learningRateRule: String?
   /// `independent` where gate, up and down draw their masks apart; nil where they share one.
   public var masks: String?
+  /// Name of a published initialisation, for the matrices that have it; nil keeps the variance.
+  public var initialization: String?
 
   public init(
     preset: String, architecture: Architecture, structure: String, density: Double, data: [String],
@@ -111,7 +113,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     beta2: Double = 0.95, epsilon: Double = 1e-8, weightDecay: Double = 0.1, clip: Double = 1, evaluateEvery: Int,
     evaluationSequences: Int, checkpointEvery: Int, keepCheckpoints: Int = 2, method: Method? = nil,
     selfGuided: Bool? = nil, denseFirst: Int? = nil, denseLast: Int? = nil, learningRateRule: String? = nil,
-    masks: String? = nil
+    masks: String? = nil, initialization: String? = nil
   ) {
     self.preset = preset
     self.architecture = architecture
@@ -140,6 +142,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     self.selfGuided = selfGuided
     self.denseFirst = denseFirst
     self.masks = masks
+    self.initialization = initialization
     self.denseLast = denseLast
     self.learningRateRule = learningRateRule
   }

@@ -45,6 +45,21 @@ public struct LowRank: FactorisedStructure, FixedStructure {
     return dense
   }
 
+  public var initializations: [Initialization] { Initialization.allCases }
+
+  public func initialValues(
+    _ initialization: Initialization, gain: Double, using generator: inout SeededGenerator
+  ) -> [Float]? {
+    guard initialization == .spectral else {
+      return factorValues(initialization, gain: gain, using: &generator)
+    }
+    let values = project((0..<shape.count).map { _ in generator.normal() })
+    // What was cut off took its variance along.
+    let kept = materialize(values).reduce(0) { $0 + $1 * $1 } / Double(shape.outputs)
+    let scale = kept > 0 ? (gain / kept.squareRoot()).squareRoot() : 0
+    return values.map { Float(scale * Double($0)) }
+  }
+
   /// The truncated singular value decomposition, the roots of the singular values on both sides (Eckart and Young 1936).
   public func project(_ dense: [Double]) -> [Float] {
     let factors = SingularValues(of: dense, rows: shape.outputs, columns: shape.inputs)

@@ -49,6 +49,12 @@ public protocol Structure: Sendable {
   func absolute(_ values: [Float]) -> [Double]
   /// Random values with var(y) = gain^2 var(x) for inputs of independent entries.
   func initialValues(gain: Double, using generator: inout SeededGenerator) -> [Float]
+  /// Those that it has.
+  var initializations: [Initialization] { get }
+  /// The same by a published initialisation; nil where the structure has none of that name.
+  func initialValues(
+    _ initialization: Initialization, gain: Double, using generator: inout SeededGenerator
+  ) -> [Float]?
   /// The same family, parameters and number of values, with the pattern that keeps most of the sum of `scores` [O, I];
   /// self where the pattern is fixed.
   func repatterned(for scores: [Double]) -> Self

@@ -89,6 +89,21 @@ extension SumStructure {
       + sparse.initialValues(gain: gain * (0.5 * share).squareRoot(), using: &generator)
   }
 
+  public var initializations: [Initialization] { [.variance, .zeroLast] }
+
+  public func initialValues(
+    _ initialization: Initialization, gain: Double, using generator: inout SeededGenerator
+  ) -> [Float]? {
+    guard initialization == .zeroLast else {
+      return initialization == .variance ? initialValues(gain: gain, using: &generator) : nil
+    }
+    let live = sparse.liveOutputs.reduce(0) { $0 + ($1 ? 1 : 0) }
+    let share = Double(shape.outputs) / Double(max(1, live))
+    return lowRank.initialValues(.zeroLast, gain: gain, using: &generator).map {
+      $0 + sparse.initialValues(gain: gain * share.squareRoot(), using: &generator)
+    }
+  }
+
   public static var projectsExactly: Bool { false }
 
   /// Alternating least squares: each part in turn takes what is best beside the other, until a round gains less than one

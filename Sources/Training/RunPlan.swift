@@ -52,6 +52,8 @@ package struct RunPlan: Sendable {
     guard let masks = c.masks.map({ GatedMLP.Masks(rawValue: $0) }) ?? .shared else {
       throw Refusal.badInput("there are no '\(c.masks ?? "")' masks; they are shared or independent")
     }
-    return MLPOptions(denseFirst: c.denseFirst ?? 0, denseLast: c.denseLast ?? 0, rateRule: rule, masks: masks)
+    return MLPOptions(
+      denseFirst: c.denseFirst ?? 0, denseLast: c.denseLast ?? 0, rateRule: rule, masks: masks,
+      initialization: try c.initialization.map { try Initialization(named: $0) } ?? .variance)
   }
 }

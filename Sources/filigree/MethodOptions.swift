@@ -27,6 +27,11 @@ struct MethodOptions: ParsableArguments {
   @Option(help: "Masks of gate and up: shared, with down reading what lives, or independent.")
   var masks = GatedMLP.Masks.shared
 
+  @Option(
+    help:
+      "How first weights are drawn where a structure has the choice: variance, orthonormal, spectral or zero-last.")
+  var initialization = Initialization.variance
+
   enum SelfGuiding: String, ExpressibleByArgument { case on, off, auto }
 
   /// What holds for every model alike.
@@ -36,6 +41,7 @@ struct MethodOptions: ParsableArguments {
     let rule = try RateRule(named: learningRateRule)
     c.learningRateRule = rule == .published ? nil : rule.rawValue
     c.masks = masks == .shared ? nil : masks.rawValue
+    c.initialization = initialization == .variance ? nil : initialization.rawValue
   }
 
   func apply(to c: inout TrainingConfiguration) throws {
@@ -117,3 +123,4 @@ struct MethodOptions: ParsableArguments {
 }
 
 extension GatedMLP.Masks: ExpressibleByArgument {}
+extension Initialization: ExpressibleByArgument {}

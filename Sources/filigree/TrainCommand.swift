@@ -73,6 +73,7 @@ struct TrainCommand: ParsableCommand {
     let plan = try RunPlan(
       configuration, seed: global.seed, argv: CommandLine.arguments, machine: machine, versions: Filigree.versions)
     try remarkDensity(structure)
+    try checkInitialization(plan.model)
     if dryRun { return try PlanPrinter(json: global.json).show(plan) }
     guard let out else {
       throw Refusal.badInput("--out is missing; name the directory that the run shall be written to")
@@ -109,6 +110,16 @@ struct TrainCommand: ParsableCommand {
     guard (1...1 << 30).contains(steps) else {
       throw Refusal.badInput("--steps \(steps) is not from 1 to 1073741824")
     }
+  }
+
+  private func checkInitialization(_ plan: MistralPlan) throws {
+    let wanted = method.initialization
+    let structures = plan.layers.flatMap(\.mlp.linears).map(\.structure)
+    guard wanted != .variance, !structures.contains(where: { $0.initializations.contains(wanted) }) else { return }
+    let others = Set(structures.flatMap(\.initializations)).map(\.rawValue).sorted().joined(separator: ", ")
+    throw Refusal.badInput(
+      "\(plan.structureLabel) has no initialisation '\(wanted.rawValue)' (it has \(others)); leave --initialization out, or "
+        + "choose another")
   }
 
   /// Says so where the label alone decides the density and another was asked for.

@@ -43,6 +43,9 @@ func expectRefusal(
     BadRequest(
       "blocks that do not divide", word: "divide",
       ["bench", "--structures", "circulant-32", "--shapes", "100x100", "--tokens", "1", "--densities", "0.5"]),
+    BadRequest(
+      "an initialisation that the structure has not", word: "zero-last",
+      train(["--structure", "bsr-8", "--density", "0.5", "--initialization", "zero-last"])),
     BadRequest("density 0", word: "--densities", bench + ["--structures", "csr", "--densities", "0"]),
     BadRequest("density 1.5", word: "1.5", bench + ["--structures", "csr", "--densities", "1.5"]),
     BadRequest("density nan", word: "nan", bench + ["--structures", "csr", "--densities", "nan"]),

@@ -91,6 +91,32 @@ import Testing
     #expect(abs(mean - gain * gain) <= 4 * (variance / Double(draws)).squareRoot())
   }
 
+  @Test("6 initialisation: published ones keep the variance too, or begin with a product of zero", arguments: subjects)
+  func publishedInitialisation(_ subject: Subject) throws {
+    let structure = subject.structure, gain = 0.7
+    guard structure.liveOutputs.allSatisfy({ $0 }) else { return }
+    for initialization in Initialization.allCases where initialization != .variance {
+      func draw(_ seed: Int) -> Double? {
+        var generator = SeededGenerator(seed: UInt64(seed), structure.label)
+        return structure.initialValues(initialization, gain: gain, using: &generator).map { values in
+          #expect(values.count == structure.count)
+          let matrix = structure.materialize(values)
+          return dot(matrix, matrix) / Double(structure.shape.outputs)
+        }
+      }
+      #expect((draw(0) != nil) == structure.initializations.contains(initialization))
+      guard structure.initializations.contains(initialization) else { continue }
+      let squares = (0..<12).compactMap(draw), mean = squares.reduce(0, +) / 12
+      if initialization == .zeroLast, structure is any FactorisedStructure {
+        #expect(mean == 0)
+      } else {
+        // Rounded to single precision, beside what chance does.
+        let variance = squares.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 11
+        #expect(abs(mean - gain * gain) <= 5 * (variance / 12).squareRoot() + 1e-5, "\(initialization)")
+      }
+    }
+  }
+
   @Test("7 cost: flops are those that the primitives counted, bytes those that are stored", arguments: subjects)
   func cost(_ subject: Subject) throws {
     let structure = subject.structure, shape = structure.shape, tokens = 48
