@@ -11,7 +11,8 @@ struct FairnessTable {
     let columns: [Markup.Column] = [
       .init(name: "structure", isText: true), .init(name: "equal steps", unit: "nats/token"),
       .init(name: "equal steps", unit: "nats/byte"),
-      .init(name: "equal operations", unit: "nats/token"), .init(name: "equal time", unit: "nats/token"),
+      .init(name: "within dense's operations", unit: "nats/token"),
+      .init(name: "within dense's time", unit: "nats/token"),
       .init(name: "to narrow", unit: "final loss"), .init(name: "learning rate", unit: "peak, dense matrix"),
       .init(name: "parameters", unit: "at the end"), .init(name: "parameters", unit: "average"),
       .init(name: "tokens", unit: "per parameter"), .init(name: "operations", unit: "FLOP, whole run"),

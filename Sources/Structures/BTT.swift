@@ -7,6 +7,8 @@ import Devices
 ///
 /// I = m1 m2 and O = n1 n2, each split as evenly as it divides, m1 <= m2, n1 <= n2; i = i1 m2 + i2, o = j1 n2 + j2.
 /// - Values: `right` [m2, n1 R, m1], `left` [n1, n2, R m2]; no indices. R (I n1 + O m2) values; saved: z [T, n1 R m2].
+/// - First weights: normal, keeping the variance. The source draws factors with fewer outputs than inputs narrower, and
+///   has `zero-last` at the end of each residual branch.
 /// - Not representable when R is above min(n2, m1), where a block cannot use it.
 public struct BTT: FactorisedStructure, FixedStructure {
   public static let card = Card(

@@ -7,6 +7,7 @@ import Devices
 ///
 /// - Values: `v` [G, R/G, I/G], `u` [1, O, R]; no indices (the pattern holds R). Density R (O + I/G) / (O I);
 ///   saved: z [T, R].
+/// - First weights: normal, keeping the variance. The source draws them `orthonormal`, without a factor.
 /// - Inputs that G does not divide are padded. Not representable when the density leaves no rank, a multiple of G.
 public struct BlockDense: FactorisedStructure {
   public static let card = Card(

@@ -6,6 +6,8 @@ import Devices
 ///     W = U V,   V : [R, I],   U : [O, R]
 ///
 /// - Values: `v` [1, R, I], `u` [1, O, R]; no indices. Density R (O + I) / (O I); 2 T R (O + I) flops; saved: V x [T, R].
+/// - First weights: normal, keeping the variance. The source draws them `spectral`, which loses the variance that the
+///   truncation cuts off; here it is put back.
 /// - Not representable when R > min(O, I), where it would store more than it can express.
 public struct LowRank: FactorisedStructure, FixedStructure {
   public static let card = Card(

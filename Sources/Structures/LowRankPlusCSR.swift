@@ -9,6 +9,8 @@ import Devices
 /// learning rates; the factors' own rule and clipping are what guards them here.
 /// - Values: `v` [1, R, I], `u` [1, O, R], `values` [nnz]; indices of S and the rank. 2 T values flops; saved: V x [T, R].
 ///   Projection by alternating least squares.
+/// - First weights: normal, each part with half of the variance. SLTrain begins with U = 0 (`zero-last`) and S uniform with
+///   the deviation 1/sqrt(3 I), whatever its density, so that y begins sqrt(3/d) times too small.
 /// - Not representable when half of the density leaves no weight or no rank.
 public struct LowRankPlusCSR: SumStructure {
   public static let card = Card(

@@ -8,6 +8,8 @@ import Devices
 /// M = min(O, I) inner features. Group h of L reads every G-th feature of z, so every output sees every input when
 /// G^2 <= M. The permutation of the outputs in the paper only renames them and is left out.
 /// - Values: `right` [G, M/G, I/G], `left` [G, O/G, M/G]; no indices. Density M (O + I) / (G O I); saved: z [T, M].
+/// - First weights: normal, keeping the variance. Wei et al. draw them `orthonormal`, without a factor; Dao et al. uniformly
+///   with the deviation 1/sqrt(3 block inputs), so that y begins 3 times too small.
 /// - Sides that G does not divide are padded.
 public struct Monarch: FactorisedStructure, GroupedStructure, FixedStructure {
   public static let card = Card(

@@ -147,7 +147,11 @@ extension CPUDevice {
   ) throws {
     precondition(x.features == grid.inputs.features && dy.features == grid.outputs.features)
     precondition(dvalues.count == grid.count && x.tokens == dy.tokens)
+    count(flops: 2 * grid.count * x.tokens)
     let columns = grid.inputs.members, squares = (columns + 15) / 16
+    guard columns >= CPUDevice.narrowColumns else {
+      return try accumulateNarrowGradient(grid, dy: dy, x: x, into: dvalues)
+    }
     let panelsAtOnce = max(1, min(CPUDevice.panelsPerSum, x.panels))
     let squareFloats = panelsAtOnce * 256
     let units = GridProduct(
@@ -199,7 +203,6 @@ extension CPUDevice {
         }
       }
     }
-    count(flops: 2 * grid.count * x.tokens)
   }
 
   /// 16 features of some panels, token-major: [panels * 16 tokens, 16 features], zeros beyond the group's members.
