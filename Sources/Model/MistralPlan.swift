@@ -67,7 +67,9 @@ public struct MistralPlan: Sendable {
         seeds: (patternSeed("gate and up"), patternSeed("up"), patternSeed("down")))
       func mlp(_ part: String, _ drawn: any Structure) throws -> Linear {
         let member = try matrix?("\(name).mlp.\(part)_proj", drawn.shape) ?? drawn
-        return plan.linear("\(name).mlp.\(part)_proj", member, gain: gain(inputs: member.shape.inputs), seed: seed)
+        return plan.linear(
+          "\(name).mlp.\(part)_proj", member, endsBranch: part == "down", gain: gain(inputs: member.shape.inputs),
+          seed: seed)
       }
       let attention = SelfAttention(
         query: dense("\(name).self_attn.q_proj", queries, hidden), key: dense("\(name).self_attn.k_proj", keys, hidden),

@@ -91,8 +91,15 @@ struct ParameterPlan: Sendable {
   }
 
   /// A weight matrix; a dense one keeps Hugging Face's plain name and shape.
-  mutating func linear(_ name: String, _ structure: any Structure, gain: Double, seed: UInt64) -> Linear {
-    let range = append(name, parts(name, structure), decays: true) { [initialization] in
+  ///
+  /// A product is zero at first only at the end of a residual branch: were gate and up zero too, no gradient would ever
+  /// reach any of the three.
+  mutating func linear(
+    _ name: String, _ structure: any Structure, endsBranch: Bool = false, gain: Double, seed: UInt64
+  ) -> Linear {
+    let isKept = initialization == .zeroLast && structure.isProduct && !endsBranch
+    let initialization = isKept ? .variance : initialization
+    let range = append(name, parts(name, structure), decays: true) {
       var generator = SeededGenerator(seed: seed, name)
       return structure.initialValues(initialization, gain: gain, using: &generator)
         ?? structure.initialValues(gain: gain, using: &generator)

@@ -12,9 +12,9 @@ public enum Initialization: String, CaseIterable, Sendable {
   /// The nearest product to a normal dense matrix, the roots of its singular values on both sides. Of `lowrank` (Wei et al.
   /// 2024, arXiv 2406.16450).
   case spectral
-  /// The factor that writes y is zero, so that training begins without the product: of every product of two factors (last
-  /// factors in Qiu et al. 2024, arXiv 2406.06248), and of the product in a sum (Han et al. 2024, arXiv 2406.02214), whose
-  /// sparse part then has all of the variance.
+  /// The factor that writes y is zero, so that training begins without the product: of every product of two factors, in a
+  /// model at the end of a residual branch alone (Qiu et al. 2024, arXiv 2406.06248); and of the product in a sum (Han et
+  /// al. 2024, arXiv 2406.02214), whose sparse part then has all of the variance.
   case zeroLast = "zero-last"
 
   public init(named name: String) throws {
