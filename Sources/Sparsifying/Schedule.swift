@@ -22,11 +22,10 @@ package struct UpdateSchedule: Sendable {
     step > first && step <= last && done(after: step) > done(after: step - 1)
   }
 
-  /// The step of the last change up to `step`; `step` itself before the first of them.
+  /// The step of the last change up to `step`; `first`, where nothing has changed yet, before all of them.
   func latest(upTo step: Int) -> Int {
-    let count = done(after: step)
     // The first step with so many: (s - first) * updates >= count * (last - first).
-    return count == 0 ? step : first + (count * (last - first) + updates - 1) / updates
+    first + (done(after: step) * (last - first) + updates - 1) / updates
   }
 
   /// 0 at the first of the steps, 1 from the last on.

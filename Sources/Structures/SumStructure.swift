@@ -81,11 +81,15 @@ extension SumStructure {
       .map { $0 + $1 }
   }
 
+  /// Rows for each row that the sparse part has.
+  private var share: Double {
+    let live = sparse.liveOutputs.reduce(0) { $0 + ($1 ? 1 : 0) }
+    return Double(shape.outputs) / Double(max(1, live))
+  }
+
   /// Rows that the sparse part leaves out have only the low-rank half; its other rows make up for them on average.
   public func initialValues(gain: Double, using generator: inout SeededGenerator) -> [Float] {
-    let live = sparse.liveOutputs.reduce(0) { $0 + ($1 ? 1 : 0) }
-    let share = Double(shape.outputs) / Double(max(1, live))
-    return lowRank.initialValues(gain: gain * 0.5.squareRoot(), using: &generator)
+    lowRank.initialValues(gain: gain * 0.5.squareRoot(), using: &generator)
       + sparse.initialValues(gain: gain * (0.5 * share).squareRoot(), using: &generator)
   }
 
@@ -97,8 +101,6 @@ extension SumStructure {
     guard initialization == .zeroLast else {
       return initialization == .variance ? initialValues(gain: gain, using: &generator) : nil
     }
-    let live = sparse.liveOutputs.reduce(0) { $0 + ($1 ? 1 : 0) }
-    let share = Double(shape.outputs) / Double(max(1, live))
     return lowRank.initialValues(.zeroLast, gain: gain, using: &generator).map {
       $0 + sparse.initialValues(gain: gain * share.squareRoot(), using: &generator)
     }

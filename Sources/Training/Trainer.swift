@@ -205,7 +205,7 @@ package final class Trainer {
     try guide?.settle(model, after: step, on: device)
     try device.synchronize()
     let seconds = Clock.seconds() - start
-    try refuseExplosion(loss, "the loss")
+    try refuseExplosion(loss, "the loss", weightsOf: step - 1)
     lowestLoss = min(lowestLoss ?? loss, loss)
     let metric = MetricRecord(
       step: step, tokens: tokensSoFar, loss: loss, learningRate: rate, gradientNorm: norm, stepSeconds: seconds,
@@ -215,12 +215,12 @@ package final class Trainer {
   }
 
   /// Four times what a model that knows nothing loses above the lowest: no batch is that much harder than another.
-  private func refuseExplosion(_ loss: Double, _ what: String) throws {
+  private func refuseExplosion(_ loss: Double, _ what: String, weightsOf found: Int) throws {
     guard let lowestLoss, loss > lowestLoss + 4 * log(Double(configuration.architecture.vocabularySize)) else { return }
     hasDiverged = true
     throw Refusal.failed(
       "\(what) exploded from \(rounded(lowestLoss)) to \(rounded(loss)) at step \(step), with "
-        + "\(try model.largestOutput()); \(advice(weightsOf: step - 1))")
+        + "\(try model.largestOutput()); \(advice(weightsOf: found))")
   }
 
   private func rounded(_ loss: Double) -> Double { (loss * 1e4).rounded() / 1e4 }
@@ -266,7 +266,7 @@ package final class Trainer {
     guard loss.isFinite else {
       throw try explosion("the validation loss at step \(step) is not a finite number", weightsOf: step)
     }
-    try refuseExplosion(loss, "the validation loss")
+    try refuseExplosion(loss, "the validation loss", weightsOf: step)
     return MetricRecord(step: step, tokens: tokensSoFar, validationLoss: loss)
   }
 }

@@ -85,6 +85,7 @@ import Testing
       let schedule = UpdateSchedule(steps: count, updates: updates, from: 0, to: 1)
       let steps = (0...count).filter { schedule.isUpdate(after: $0) }
       #expect(steps.count == updates && steps.last == count - 1)
+      #expect((0..<steps[0]).allSatisfy { schedule.progress(after: schedule.latest(upTo: $0)) == 0 })
       for step in steps[0]...count { #expect(schedule.latest(upTo: step) == steps.last { $0 <= step }) }
     }
     let short = UpdateSchedule(steps: 5, updates: 160, from: 0, to: 1)
