@@ -16,7 +16,11 @@ enum { FG_LINE = 16 };
 // where w[p][s][r][k] = w[p*wPanel + ws*wSegment + r*wRow + k*wStep], ws = wIndex ? wIndex[s] : s, likewise for x, and
 // y[p][r] = y + p*yPanel + r*yRow. Only the first `columns` (<= 16) floats of a row of y are read or written.
 //
-// `packed` weights are what `pack` made of the others: one segment, the rows of a register tile together for each step.
+// `packed` weights are what `pack` made of the others: one segment of all their steps, the rows of a register tile together
+// for each step.
+//
+// `past` writes y past the caches: for results that are too large to be met there again. Not with `accumulate`; y, yPanel
+// and yRow are whole lines.
 //
 // Either wRow or wStep is 1.
 typedef struct fg_product {
@@ -32,6 +36,7 @@ typedef struct fg_product {
   int32_t columns;
   int32_t accumulate;
   int32_t packed;
+  int32_t past;
 } fg_product;
 
 // Entries begin ..< end of a pattern for 1 to rowPanels panels; entry e is the weights start[e] ..< start[e + 1] of row

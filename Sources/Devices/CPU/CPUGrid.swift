@@ -14,8 +14,14 @@ extension CPUDevice {
   private static let longestSum = 192
   /// A copy of the weights pays from this many panels on.
   private static let panelsWorthPacking = 8
-  /// Tokens of one piece of the weight gradient's sum: 16 panels.
-  private static let panelsPerSum = 16
+  /// Panels of one piece of the weight gradient's sum. Where a row has weights enough to pay for a packed copy of its dy,
+  /// 16; otherwise 8: panels often lie a multiple of 64 KiB apart, and caches have few more than 8 places for such lines.
+  private static let panelsPerPackedSum = 16
+  private static let panelsPerSum = 8
+  private static let weightsWorthPacking = 256
+
+  /// From 16 MiB on a result is in no cache when it is met again: writing it there would only cost a read.
+  static func passesCaches(_ y: Activations) -> Bool { y.panels * y.features * 64 >= 16 << 20 }
 
   public func multiply(
     _ grid: BlockGrid, _ values: Vector, _ x: Activations, into y: Activations, accumulate: Bool
@@ -61,6 +67,7 @@ extension CPUDevice {
         let first = task / units.count * group
         var tile = self.tile(product, unit, values, x, y, panels: first..<min(panels, first + group))
         tile.accumulate = accumulate ? 1 : 0
+        tile.past = whole && !accumulate && CPUDevice.passesCaches(y) ? 1 : 0
         if whole {
           product.start.withUnsafeBufferPointer { start in
             product.neighbour.withUnsafeBufferPointer { neighbour in
@@ -152,21 +159,24 @@ extension CPUDevice {
     guard columns >= CPUDevice.narrowColumns else {
       return try accumulateNarrowGradient(grid, dy: dy, x: x, into: dvalues)
     }
-    let panelsAtOnce = max(1, min(CPUDevice.panelsPerSum, x.panels))
+    let packs = grid.count >= CPUDevice.weightsWorthPacking * dy.features
+    let panelsAtOnce = max(1, min(packs ? CPUDevice.panelsPerPackedSum : CPUDevice.panelsPerSum, x.panels))
     let squareFloats = panelsAtOnce * 256
+    let packFloats = packs ? CPUDevice.rowsPerTask * panelsAtOnce * 16 : 0
     let units = GridProduct(
       outputs: grid.outputs, inputs: grid.inputs, start: grid.rowStart, neighbour: grid.column, block: nil,
       rowStride: columns, stepStride: 1
     ).units(rowsPerTask: CPUDevice.rowsPerTask)
-    try withBuffer(byteCount: grid.inputs.groups * squares * squareFloats * 4) { buffer in
+    try withBuffer(byteCount: (grid.inputs.groups * squares * squareFloats + packFloats * threads) * 4) { buffer in
       let turned = buffer.address.assumingMemoryBound(to: Float.self)
+      let copies = turned + grid.inputs.groups * squares * squareFloats
       for first in stride(from: 0, to: x.panels, by: panelsAtOnce) {
         let panels = first..<min(x.panels, first + panelsAtOnce)
         pool.run(grid.inputs.groups * squares) { index in
           self.turn(
             x, panels, grid.inputs, group: index / squares, square: index % squares, turned + index * squareFloats)
         }
-        pool.run(units.count) { task in
+        pool.run(units.count) { task, worker in
           let unit = units[task]
           var tile = fg_product()
           tile.w = UnsafePointer(
@@ -184,6 +194,14 @@ extension CPUDevice {
           tile.segments = panels.count
           tile.length = 16
           tile.accumulate = 1
+          if packs && grid.rowStart[unit.group] < grid.rowStart[unit.group + 1] {
+            let copy = copies + worker * packFloats
+            self.kernels.pack(&tile, copy)
+            tile.w = UnsafePointer(copy)
+            tile.packed = 1
+            tile.length = 16 * panels.count
+            tile.segments = 1
+          }
           for k in Int(grid.rowStart[unit.group])..<Int(grid.rowStart[unit.group + 1]) {
             let square = turned + Int(grid.column[k]) * squares * squareFloats
             let block = dvalues.pointer + (k * grid.outputs.members + unit.rows.lowerBound) * columns

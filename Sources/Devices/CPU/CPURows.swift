@@ -32,6 +32,7 @@ extension CPUDevice {
   private func multiply(_ walk: RowsWalk, _ values: Vector, _ x: Activations, _ y: Activations, accumulate: Bool) throws
   {
     precondition(x.tokens == y.tokens)
+    let past = !accumulate && CPUDevice.passesCaches(y)
     try withValues(walk, values) { values in
       let panelsAtOnce = Int(kernels.rowPanels)
       let lineFloats = panelsAtOnce * walk.columnsPerTile * 16
@@ -58,7 +59,7 @@ extension CPUDevice {
           }
           self.kernels.scatterLines(
             rows.count, sums, panels.count, y.panel(panels.lowerBound) + rows.lowerBound * 16, y.features * 16,
-            accumulate ? 1 : 0)
+            accumulate ? 1 : 0, past ? 1 : 0)
         }
       }
     }

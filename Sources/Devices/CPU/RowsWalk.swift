@@ -3,7 +3,7 @@ import Synchronization
 /// A pattern in the order in which the CPU's kernels walk it: chunks of rows, in each chunk tiles of columns, in each tile
 /// the rows by their number of weights.
 ///
-/// A tile's lines of x stay in the first-level cache while all rows of the chunk use them, a chunk's sums in the second;
+/// A tile's lines of x stay near the first-level cache while all rows of the chunk use them, a chunk's sums in the second;
 /// rows of equal length behind one another spare the processor's branch predictor; and weights and columns are met one
 /// after another, as memory likes to be read.
 final class RowsWalk: Sendable {
@@ -24,8 +24,9 @@ final class RowsWalk: Sendable {
   var tiles: Int { max(1, (columns + columnsPerTile - 1) / columnsPerTile) }
   var count: Int { column.count }
 
-  /// Lines of 128 columns and four panels are 32 KB.
-  static let tileColumns = 128
+  /// Lines of 192 columns and four panels are 48 KB: more than some first-level caches, but wider tiles have fewer sums
+  /// to fetch and to put back, and that weighs more.
+  static let tileColumns = 192
 
   /// Four chunks or more, so that threads find work; at most 512 rows, whose sums for four panels are 128 KB.
   private static func chunkRows(_ rows: Int) -> Int { min(512, max(64, (rows + 3) / 4)) }
