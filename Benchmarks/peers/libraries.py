@@ -41,12 +41,14 @@ class MKLSparse:
 
     def csr(self, start, column, values, rows, columns, tokens):
         matrix = c.c_void_p()
+        self.lent = start, column, values  # MKL keeps their addresses
         self.check(self.lib.mkl_sparse_s_create_csr(
             c.byref(matrix), 0, rows, columns, pointer(start), pointer(start[1:]), pointer(column), pointer(values)))
         return self.ready(matrix, tokens)
 
     def bsr(self, start, column, values, side, rows, columns, tokens):
         matrix = c.c_void_p()
+        self.lent = start, column, values
         self.check(self.lib.mkl_sparse_s_create_bsr(
             c.byref(matrix), 0, ROW, rows // side, columns // side, side, pointer(start), pointer(start[1:]),
             pointer(column), pointer(values)))

@@ -179,19 +179,20 @@ class Cell:
             lib, pieces = self.peers["libxsmm"], self.tokens // 64
             def in_pieces(a):
                 return np.ascontiguousarray(a.reshape(pieces, 64, -1).transpose(0, 2, 1))
-            sizes = (side, self.outputs, self.inputs, self.tokens, pointer(start), pointer(column))
+            def sizes():  # made at each call: what it points to lives as long as this function
+                return side, self.outputs, self.inputs, self.tokens, pointer(start), pointer(column)
             def checked(status):
                 if status:
                     raise ValueError("libxsmm has no kernel for it")
             if number == 0:
                 px, py = in_pieces(self.x), np.empty((pieces, self.outputs, 64), np.float32)
                 found["libxsmm batch-reduce"] = (
-                    lambda: checked(lib.xsmm_forward(*sizes, pointer(layer.values), pointer(px), pointer(py))),
+                    lambda: checked(lib.xsmm_forward(*sizes(), pointer(layer.values), pointer(px), pointer(py))),
                     lambda: np.ascontiguousarray(py.transpose(0, 2, 1)).reshape(self.tokens, -1))
             else:
                 pdy, dv = in_pieces(self.dy), np.empty(layer.count, np.float32)
                 found["libxsmm batch-reduce"] = (
-                    lambda: checked(lib.xsmm_weight_gradient(*sizes, pointer(self.x), pointer(pdy), pointer(dv))),
+                    lambda: checked(lib.xsmm_weight_gradient(*sizes(), pointer(self.x), pointer(pdy), pointer(dv))),
                     lambda: dv)
         return found
 
