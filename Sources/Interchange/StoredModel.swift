@@ -22,6 +22,8 @@ package struct StoredModel: Sendable {
   package let tokenizerFile: TokenizerFile?
   /// Of a run: the sequence it was trained on.
   package let sequence: Int?
+  /// Of a run: whether documents had the tokenizer's end token behind them.
+  package let documentEnds: Bool
   package let remarks: [String]
   let tensors: TensorFiles
 
@@ -60,7 +62,7 @@ package struct StoredModel: Sendable {
     } catch let refusal as Refusal {
       remarks.append("\(refusal.sentence) (the tokenizer is not used)")
     }
-    try self.init(url.path, configuration, tensors, file?.tokenizer, file, sequence: nil, remarks)
+    try self.init(url.path, configuration, tensors, file?.tokenizer, file, run: nil, remarks)
   }
 
   private static func tokenizerFile(in folder: URL) throws -> TokenizerFile? {
@@ -105,14 +107,14 @@ package struct StoredModel: Sendable {
     configuration.ends = tokenizer.end.map { [Int($0)] } ?? []
     try self.init(
       run.url.path, configuration, tensors, named == TokenStream.unnamedTokenizer ? nil : tokenizer, file,
-      sequence: record.configuration.sequence, [])
+      run: record.configuration, [])
   }
 
   // MARK: Either
 
   private init(
     _ path: String, _ configuration: MistralConfiguration, _ tensors: TensorFiles, _ tokenizer: (any Tokenizer)?,
-    _ file: TokenizerFile?, sequence: Int?, _ remarks: [String]
+    _ file: TokenizerFile?, run: TrainingConfiguration?, _ remarks: [String]
   ) throws {
     if let tokenizer, tokenizer.vocabularySize > configuration.architecture.vocabularySize {
       throw Refusal.badInput(
@@ -149,7 +151,8 @@ package struct StoredModel: Sendable {
     self.plan = plan
     self.tokenizer = tokenizer
     tokenizerFile = file
-    self.sequence = sequence
+    sequence = run?.sequence
+    documentEnds = run?.documentEnds ?? false
     self.tensors = tensors
     self.remarks = remarks
   }

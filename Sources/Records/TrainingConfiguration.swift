@@ -105,6 +105,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var masks: String?
   /// Name of a published initialisation, for the matrices that have it; nil keeps the variance.
   public var initialization: String?
+  /// true: every document of the text is followed by the tokenizer's end token.
+  public var documentEnds: Bool?
 
   public init(
     preset: String, architecture: Architecture, structure: String, density: Double, data: [String],
@@ -113,7 +115,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     beta2: Double = 0.95, epsilon: Double = 1e-8, weightDecay: Double = 0.1, clip: Double = 1, evaluateEvery: Int,
     evaluationSequences: Int, checkpointEvery: Int, keepCheckpoints: Int = 2, method: Method? = nil,
     selfGuided: Bool? = nil, denseFirst: Int? = nil, denseLast: Int? = nil, learningRateRule: String? = nil,
-    masks: String? = nil, initialization: String? = nil
+    masks: String? = nil, initialization: String? = nil, documentEnds: Bool? = nil
   ) {
     self.preset = preset
     self.architecture = architecture
@@ -143,6 +145,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     self.denseFirst = denseFirst
     self.masks = masks
     self.initialization = initialization
+    self.documentEnds = documentEnds
     self.denseLast = denseLast
     self.learningRateRule = learningRateRule
   }

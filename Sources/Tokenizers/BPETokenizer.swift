@@ -66,8 +66,18 @@ package struct BPETokenizer: Tokenizer {
 
   package var vocabularySize: Int { parts.pieces.count }
 
-  package func encode(_ bytes: [UInt8], continuing: Bool) -> [Int32] {
+  package func encode(_ bytes: [UInt8], continuing: Bool) -> [Int32] { encoder()(bytes, continuing) }
+
+  package func encoder() -> (_ bytes: [UInt8], _ continuing: Bool) -> [Int32] {
     var coder = WordCoder(parts)
+    return { bytes, continuing in
+      coder.output.removeAll(keepingCapacity: true)
+      encode(bytes, continuing: continuing, with: &coder)
+      return coder.output
+    }
+  }
+
+  private func encode(_ bytes: [UInt8], continuing: Bool, with coder: inout WordCoder) {
     var isContinuing = continuing
     var isFirst = !continuing
     parts.added.split(bytes[...]) { text in
@@ -84,7 +94,6 @@ package struct BPETokenizer: Tokenizer {
       coder.output.append(token)
       (isFirst, isContinuing) = (false, false)
     }
-    return coder.output
   }
 
   /// Refused: a token that the tokenizer does not have, with its position.

@@ -17,6 +17,8 @@ package protocol Tokenizer: Sendable {
   /// - Parameter continuing: whether the text goes on from one encoded before, so that nothing that marks the beginning
   ///   of a text is put before it.
   func encode(_ bytes: [UInt8], continuing: Bool) -> [Int32]
+  /// ``encode(_:continuing:)`` for many texts, one at a time: it remembers the words of those before.
+  func encoder() -> (_ bytes: [UInt8], _ continuing: Bool) -> [Int32]
   func decode(_ tokens: [Int32]) throws -> [UInt8]
   /// The last place of `text` at which it can be cut so that both parts, encoded one after the other, give the tokens of
   /// the whole; nil where there is none.
@@ -27,4 +29,5 @@ extension Tokenizer {
   package var beginning: Int32? { nil }
   package var end: Int32? { nil }
   package func encode(_ bytes: [UInt8]) -> [Int32] { encode(bytes, continuing: false) }
+  package func encoder() -> (_ bytes: [UInt8], _ continuing: Bool) -> [Int32] { { encode($0, continuing: $1) } }
 }

@@ -52,13 +52,19 @@ package struct UnigramTokenizer: Tokenizer {
     self.ends = ends
   }
 
-  package func encode(_ bytes: [UInt8], continuing: Bool) -> [Int32] {
+  package func encode(_ bytes: [UInt8], continuing: Bool) -> [Int32] { encoder()(bytes, continuing) }
+
+  package func encoder() -> (_ bytes: [UInt8], _ continuing: Bool) -> [Int32] {
+    var cache = WordCache()
+    return { encode($0, continuing: $1, with: &cache) }
+  }
+
+  private func encode(_ bytes: [UInt8], continuing: Bool, with cache: inout WordCache) -> [Int32] {
     var text = parts.normalizer.normalize(bytes[...], continuing: continuing)
     if case .characters(let prefix, _) = parts.words, prefix.isUsed, !continuing, !text.isEmpty {
       text = TextNormalizer.blank + text
     }
     var output: [Int32] = []
-    var cache = WordCache()
     text.withUnsafeBufferPointer { text in
       var start = 0
       var wasBlank = true

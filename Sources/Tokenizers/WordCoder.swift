@@ -1,4 +1,4 @@
-/// One call of ``BPETokenizer/encode(_:continuing:)``: the words of a text through the cache or the merges.
+/// What ``BPETokenizer`` encodes with: the words of one text after another through the cache or the merges.
 struct WordCoder {
   var output: [Int32] = []
   private let parts: BPETokenizer.Parts

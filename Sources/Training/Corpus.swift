@@ -20,6 +20,8 @@ package struct Corpus: Sendable {
   package let validationBytes: Int
   /// Whether those are bytes of text, so that nats per token are also nats per byte.
   package let isText: Bool
+  /// Whether the tokenizer's end token follows every document.
+  package let hasDocumentEnds: Bool
   /// What reading the training files met; nil for a generated text and for files of tokens.
   package let trainingCounts: TextFiles.Counts?
   /// What reading separate validation files met.
@@ -57,8 +59,8 @@ package struct Corpus: Sendable {
   /// - Parameter bytes: of the texts; nil where the tokens came without one.
   package init(
     name: String, training: TokenStream, validation: TokenStream, sequence: Int,
-    bytes: (training: Int, validation: Int)?, entropyRate: Double? = nil, trainingCounts: TextFiles.Counts? = nil,
-    validationCounts: TextFiles.Counts? = nil
+    bytes: (training: Int, validation: Int)?, entropyRate: Double? = nil, hasDocumentEnds: Bool = false,
+    trainingCounts: TextFiles.Counts? = nil, validationCounts: TextFiles.Counts? = nil
   ) throws {
     guard sequence >= 1 else {
       throw Refusal.badInput("A sequence of \(sequence) tokens is too short: it must be at least 1.")
@@ -73,6 +75,7 @@ package struct Corpus: Sendable {
     self.training = training
     self.validation = validation
     self.entropyRate = entropyRate
+    self.hasDocumentEnds = hasDocumentEnds
     self.trainingCounts = trainingCounts
     self.validationCounts = validationCounts
     (trainingBytes, validationBytes) = bytes ?? (training.byteCount, validation.byteCount)
@@ -116,6 +119,7 @@ package struct Corpus: Sendable {
     let store = text.store
     var cut = text.store.count
     var held: (store: ByteStore, start: Int) = (store, cut)
+    var heldDocuments = text.documents
     var counts: TextFiles.Counts?
     if validation.isEmpty {
       let least = tokenizer is ByteTokenizer ? sequence : min(sequence, 1 << 24) * 8
@@ -127,15 +131,21 @@ package struct Corpus: Sendable {
       }
       let other = try TextStore(reading: validation, options)
       held = (other.store, 0)
+      heldDocuments = other.documents
       counts = other.counts
     }
     let heldRange = held.start..<held.store.count
     let total = cut + heldRange.count
-    let training = try TextEncoding.tokens(of: store, 0..<cut, by: tokenizer) { try progress($0, total) }
-    let end = try TextEncoding.tokens(of: held.store, heldRange, by: tokenizer) { try progress(cut + $0, total) }
+    let training = try TextEncoding.tokens(of: store, 0..<cut, by: tokenizer, documents: text.documents) {
+      try progress($0, total)
+    }
+    let end = try TextEncoding.tokens(of: held.store, heldRange, by: tokenizer, documents: heldDocuments) {
+      try progress(cut + $0, total)
+    }
     return try Corpus(
       name: name, training: training, validation: end, sequence: sequence, bytes: (cut, heldRange.count),
-      trainingCounts: text.counts, validationCounts: counts)
+      hasDocumentEnds: tokenizer.end != nil && text.documents.count > 0, trainingCounts: text.counts,
+      validationCounts: counts)
   }
 
   /// Refuses a file that would be trained on and validated on.
@@ -202,11 +212,15 @@ package struct Corpus: Sendable {
 /// The text of files as one row of bytes, wherever it fits.
 package struct TextStore: Sendable {
   package let store: ByteStore
+  package let documents: DocumentEnds
   package let counts: TextFiles.Counts
 
   package init(reading paths: [String], _ options: TextFiles.Options = TextFiles.Options()) throws {
-    var writer = ByteStoreWriter()
-    counts = try TextFiles.read(paths, options) { try writer.append($0) }
+    var writer = ByteStoreWriter(), ends = DocumentEnds.Writer()
+    counts = try TextFiles.read(
+      paths, options, documentEnd: { if options.marksDocuments { try ends.append($0) } },
+      into: { try writer.append($0) })
     store = try writer.finish()
+    documents = try ends.finish()
   }
 }

@@ -54,6 +54,7 @@ package struct Preset: Sendable {
       preset: name, architecture: architecture, structure: structure, density: density, data: data,
       validation: validation, dataChecksum: corpus.checksum, tokenizer: corpus.tokenizerName(tokenizer), steps: steps,
       batch: batch, sequence: sequence, learningRate: learningRate, warmupSteps: max(1, steps / 10),
-      evaluateEvery: max(1, steps / 10), evaluationSequences: 32, checkpointEvery: max(1, steps / 10))
+      evaluateEvery: max(1, steps / 10), evaluationSequences: 32, checkpointEvery: max(1, steps / 10),
+      documentEnds: corpus.hasDocumentEnds ? true : nil)
   }
 }

@@ -43,10 +43,10 @@ package struct RunFolder: Sendable {
         "\(url.path) was begun with \(found.machine.howItComputes), not \(planned.machine.howItComputes); give the same, or "
           + "choose another --out")
     }
-    guard found.configuration == planned.configuration, found.seed == planned.seed else {
+    guard found.configuration.course == planned.configuration.course, found.seed == planned.seed else {
       let difference =
         found.seed == planned.seed
-        ? try RunFolder.difference(found.configuration, planned.configuration) : "seed"
+        ? try RunFolder.difference(found.configuration.course, planned.configuration.course) : "seed"
       throw Refusal.badInput(
         "\(url.path) holds a run of another configuration (they differ in \(difference)); choose another --out, or "
           + "remove it")
@@ -68,5 +68,16 @@ package struct RunFolder: Sendable {
 
   private static func object(_ configuration: TrainingConfiguration) throws -> Any {
     try JSONSerialization.jsonObject(with: JSONEncoder().encode(configuration))
+  }
+}
+
+extension TrainingConfiguration {
+  /// What decides the losses. Not among it: where the text lies, which its checksum tells better, and how many checkpoints
+  /// there are.
+  fileprivate var course: TrainingConfiguration {
+    var course = self
+    (course.data, course.validation) = ([], [])
+    (course.checkpointEvery, course.keepCheckpoints) = (1, 1)
+    return course
   }
 }

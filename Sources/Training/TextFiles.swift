@@ -35,6 +35,8 @@ package struct TextFiles: Sendable {
     package var field = "text"
     /// Whether bytes that are not UTF-8 become U+FFFD instead of being refused.
     package var replacesInvalid = false
+    /// Whether it is kept where documents end, for tokenizers that have a token to say so.
+    package var marksDocuments = true
     package var limit = TextFiles.defaultLimit
 
     package init() {}
@@ -55,28 +57,36 @@ package struct TextFiles: Sendable {
   }
 
   /// Reads `paths` in the order given, a path given twice twice, and hands the text to `sink`.
+  /// - Parameter documentEnd: called with the bytes handed over so far wherever a document has ended: a file, or a line of
+  ///   JSON lines. A newline between two files belongs to the first.
   package static func read(
-    _ paths: [String], _ options: Options = Options(), into sink: (UnsafeRawBufferPointer) throws -> Void
+    _ paths: [String], _ options: Options = Options(), documentEnd: (Int) throws -> Void = { _ in },
+    into sink: (UnsafeRawBufferPointer) throws -> Void
   ) throws -> Counts {
-    try withoutActuallyEscaping(sink) { sink in
-      var reading = TextReading(options, sink)
-      defer { reading.piece.deallocate() }
-      for name in try paths.flatMap(FileTree.matches) {
-        guard let path = FileTree.Path(name) else {
-          throw Refusal.badInput("\(name.debugDescription) is not a path: give a file or a directory of text.")
-        }
-        switch try path.look().kind {
-        case .file:
-          if try !reading.append(path, advice: "convert it to UTF-8 or leave it out") {
-            throw Refusal.badInput("The file \(path.quoted) is empty: give a file with text.")
-          }
-        case .folder: try reading.append(folder: path)
-        case .other:
-          throw Refusal.badInput("\(path.quoted) is neither a file nor a directory: save its text to a file first.")
-        }
-      }
-      return reading.counts
+    try withoutActuallyEscaping(documentEnd) { documentEnd in
+      try withoutActuallyEscaping(sink) { sink in try read(paths, TextReading(options, documentEnd, sink)) }
     }
+  }
+
+  private static func read(_ paths: [String], _ new: TextReading) throws -> Counts {
+    var reading = new
+    defer { reading.piece.deallocate() }
+    for name in try paths.flatMap(FileTree.matches) {
+      guard let path = FileTree.Path(name) else {
+        throw Refusal.badInput("\(name.debugDescription) is not a path: give a file or a directory of text.")
+      }
+      switch try path.look().kind {
+      case .file:
+        if try !reading.append(path, advice: "convert it to UTF-8 or leave it out") {
+          throw Refusal.badInput("The file \(path.quoted) is empty: give a file with text.")
+        }
+      case .folder: try reading.append(folder: path)
+      case .other:
+        throw Refusal.badInput("\(path.quoted) is neither a file nor a directory: save its text to a file first.")
+      }
+    }
+    try reading.endDocument()
+    return reading.counts
   }
 }
 
@@ -84,14 +94,23 @@ package struct TextFiles: Sendable {
 private struct TextReading {
   let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
   private let options: TextFiles.Options
+  private let documentEnd: (Int) throws -> Void
   private let sink: (UnsafeRawBufferPointer) throws -> Void
   private(set) var counts = TextFiles.Counts()
   private var total = 0
   private var last: UInt8 = 0x0a
 
-  init(_ options: TextFiles.Options, _ sink: @escaping (UnsafeRawBufferPointer) throws -> Void) {
+  init(
+    _ options: TextFiles.Options, _ documentEnd: @escaping (Int) throws -> Void,
+    _ sink: @escaping (UnsafeRawBufferPointer) throws -> Void
+  ) {
     self.options = options
+    self.documentEnd = documentEnd
     self.sink = sink
+  }
+
+  func endDocument() throws {
+    if total > 0 { try documentEnd(total) }
   }
 
   mutating func append(folder: FileTree.Path) throws {
@@ -148,7 +167,7 @@ private struct TextReading {
       throw Refusal.badInput("\(path.quoted) is not UTF-8 at byte offset \(offset): \(advice).")
     }
     if lines != nil {
-      try lines?.finish { try emit($0, path, &isEmpty) }
+      try lines?.finish { try emit($0, path, &isEmpty, isDocument: true) }
       counts.documents += lines?.documents ?? 0
     }
     if isEmpty { return false }
@@ -169,11 +188,14 @@ private struct TextReading {
     if lines == nil {
       try emit(text, path, &isEmpty)
     } else {
-      try lines?.take(text) { try emit($0, path, &isEmpty) }
+      try lines?.take(text) { try emit($0, path, &isEmpty, isDocument: true) }
     }
   }
 
-  private mutating func emit(_ text: UnsafeRawBufferPointer, _ path: FileTree.Path, _ isEmpty: inout Bool) throws {
+  /// - Parameter isDocument: whether the text is one; else the file is.
+  private mutating func emit(
+    _ text: UnsafeRawBufferPointer, _ path: FileTree.Path, _ isEmpty: inout Bool, isDocument: Bool = false
+  ) throws {
     guard let end = text.last else { return }
     let needsNewline = isEmpty && last != 0x0a
     guard text.count <= options.limit - total - (needsNewline ? 1 : 0) else {
@@ -184,6 +206,7 @@ private struct TextReading {
       counts.newlinesAdded += 1
       total += 1
     }
+    if isEmpty || isDocument { try endDocument() }
     isEmpty = false
     total += text.count
     last = end

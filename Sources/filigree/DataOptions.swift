@@ -10,10 +10,18 @@ struct DataOptions: ParsableArguments {
   @Option(help: "The field of JSON lines (.jsonl, .ndjson) that holds the text.") var textField = "text"
   @Flag(help: "Replace bytes that are not UTF-8 by U+FFFD, instead of refusing the file.") var replaceInvalid = false
 
+  @Flag(
+    inversion: .prefixedNo,
+    help:
+      "Each file or JSON line as a text of its own with an end token behind it; evaluate: as the run has it."
+  )
+  var documentEnds: Bool?
+
   var reading: TextFiles.Options {
     var options = TextFiles.Options()
     options.field = textField
     options.replacesInvalid = replaceInvalid
+    options.marksDocuments = documentEnds ?? true
     return options
   }
 

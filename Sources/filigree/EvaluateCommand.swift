@@ -49,10 +49,12 @@ struct EvaluateCommand: ParsableCommand {
       stream = try TokenStream(shards)
     } else {
       let tokenizer = try argument.tokenizer(of: stored)
-      let text = try TextStore(reading: data, reading.reading)
+      var options = reading.reading
+      options.marksDocuments = reading.documentEnds ?? stored.documentEnds
+      let text = try TextStore(reading: data, options)
       for remark in DataOptions.remarks(text.counts) { global.remark(remark) }
       let progress = ProgressLine("tokenize", total: text.store.count, quiet: global.quiet, patience: 1)
-      stream = try TextEncoding.tokens(of: text.store, 0..<text.store.count, by: tokenizer) {
+      stream = try TextEncoding.tokens(of: text.store, 0..<text.store.count, by: tokenizer, documents: text.documents) {
         progress.show($0, "bytes")
       }
       progress.end()

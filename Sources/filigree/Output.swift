@@ -18,7 +18,11 @@ enum Output {
 
   static func write(_ bytes: [UInt8]) {
     guard !send(bytes, to: 1) else { return }
-    Foundation.exit(errno == EPIPE ? 0 : 1)
+    if errno == EPIPE { Foundation.exit(0) }
+    let reason = errno
+    let advice = reason == ENOSPC ? "make room, or send it elsewhere" : "send it to a file or a pipe that is open"
+    complain("standard output cannot be written to (\(String(cString: strerror(reason)))): \(advice)")
+    Foundation.exit(1)
   }
 
   /// One sentence on standard error, on one line whatever names it quotes.

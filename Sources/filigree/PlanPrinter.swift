@@ -42,10 +42,16 @@ struct PlanPrinter {
       tokens a step   \(Numeral.grouped(plan.tokensPerStep)) (\(c.batch) x \(c.sequence)), \(Numeral.grouped(c.steps)) steps
       in all          \(Numeral.fixed(plan.tokensPerParameter, 2)) tokens per parameter\(plan.tokensPerParameter < 20 ? ": an early curve, below 20" : "")
       operations      \(Numeral.fixed(plan.flopsPerStep / 1e9, 2)) GFLOP a step\(added(average, plan.flopsPerStep))
-      memory          \(Numeral.fixed(Double(plan.memoryBytes) / 1e9, 3)) GB
+      memory          \(Numeral.fixed(Double(plan.memoryBytes) / 1e9, 3)) GB\(tooMuch(plan, record.machine))
       time            at least \(Numeral.fixed(seconds, 3)) s a step, \(ProgressLine.clock(seconds * Double(c.steps))) in all, \
       at this machine's measured peak of \(Numeral.fixed(record.machine.peakFlopsPerSecond / 1e9, 1)) GFLOP/s
       """)
+  }
+
+  private func tooMuch(_ plan: Plan, _ machine: MachineRecord) -> String {
+    guard machine.memoryBytes > 0, plan.memoryBytes > machine.memoryBytes else { return "" }
+    return
+      ": more than the \(Numeral.fixed(Double(machine.memoryBytes) / 1e9, 3)) GB of this machine, where it will not run"
   }
 
   /// What training adds to the model's own operations: guides, dense gradients, a dense beginning.

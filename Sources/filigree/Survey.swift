@@ -109,6 +109,8 @@ struct Survey {
     found.argv = record.argv
     found.commit = record.commit
     found.time = record.time
+    // Where the text lies is told by its checksum, in every run.
+    found.corpus.name = record.corpus.name
     guard found == record else {
       throw Refusal.badInput(
         "\(folder.path) holds a survey of another configuration; choose another --out, or remove it")

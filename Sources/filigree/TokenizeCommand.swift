@@ -72,7 +72,7 @@ struct TokenShardsCommand: ParsableCommand {
     for remark in DataOptions.remarks(text.counts) { global.remark(remark) }
     Interruption.listen()
     let progress = ProgressLine("tokenize", total: text.store.count, quiet: global.quiet, patience: 1)
-    let stream = try TextEncoding.tokens(of: text.store, 0..<text.store.count, by: chosen) {
+    let stream = try TextEncoding.tokens(of: text.store, 0..<text.store.count, by: chosen, documents: text.documents) {
       try Interruption.check()
       progress.show($0, "bytes")
     }

@@ -223,4 +223,19 @@ func expectRefusal(
     program.errors = stream
     #expect(try program.run(["doctor", "--isa", "nonsense"]).status == 2)
   }
+
+  @Test("A full standard output is told in one line", arguments: [["list"], ["list", "--json"]])
+  func refusesFullOutput(_ arguments: [String]) throws {
+    var program = Program(in: try Workplace().url)
+    program.output = .full
+    expectRefusal(try program.run(arguments), "standard output", status: 1)
+  }
+
+  @Test("A plan beyond this machine's memory says so, and is no failure")
+  func plansTooMuch() throws {
+    let plan = try Workplace().run([
+      "train", "--batch", "65536", "--sequence", "1024", "--layers", "1000", "--threads", "1", "--dry-run",
+    ])
+    #expect(plan.status == 0 && plan.output.contains("more than the"), "\(plan.output) \(plan.errors)")
+  }
 }

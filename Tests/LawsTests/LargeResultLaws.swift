@@ -1,46 +1,74 @@
 import Arrays
-import Devices
 import Testing
 
+@testable import Devices
 @testable import Structures
 
 /// Results too large for the caches are written past them: every bit must be what smaller results have.
 @Suite struct LargeResultLaws {
   /// 4096 features of 1088 tokens are 17 MiB; 128 tokens at a time are 2 MiB.
-  private static let shape = Shape(outputs: 4096, inputs: 64)
+  private static let features = 4096, others = 64
   private static let tokens = 1088
 
-  private static let subjects: [Subject] = CPUDevice.available.flatMap { isa in
-    ["bsr-32", "csr", "blockdiagonal-4"].map { label in
-      guard let structure = try? Catalog.member(label, of: shape, density: 0.25, seed: 3) else {
-        fatalError("\(label) is no member of the catalog")
+  private static func subjects(_ shape: Shape) -> [Subject] {
+    CPUDevice.available.flatMap { isa in
+      ["bsr-32", "csr", "blockdiagonal-4"].map { label in
+        guard let structure = try? Catalog.member(label, of: shape, density: 0.25, seed: 3) else {
+          fatalError("\(label) is no member of the catalog")
+        }
+        return Subject(structure: structure, values: Subject.values(of: structure, seed: 7), isa: isa)
       }
-      return Subject(structure: structure, values: Subject.values(of: structure, seed: 7), isa: isa)
     }
   }
 
-  @Test("A large result has the bits of the small ones it is made of, overwritten or added to", arguments: subjects)
-  func pastTheCaches(_ subject: Subject) throws {
-    let shape = subject.structure.shape, tokens = Self.tokens, device = try subject.device()
+  @Test(
+    "A large output has the bits of the small ones it is made of, overwritten or added to",
+    arguments: subjects(Shape(outputs: features, inputs: others)))
+  func forward(_ subject: Subject) throws {
+    try compare(subject) { device, values, x, y, accumulate in
+      try subject.structure.forward(x, values: values, saved: nil, into: y, accumulate: accumulate, on: device)
+    }
+  }
+
+  @Test(
+    "A large input gradient has the bits of the small ones it is made of, overwritten or added to",
+    arguments: subjects(Shape(outputs: others, inputs: features)))
+  func inputGradient(_ subject: Subject) throws {
+    try compare(subject) { device, values, dy, dx, accumulate in
+      let x = try device.makeActivations(tokens: dx.tokens, features: dx.features)
+      try subject.structure.backward(
+        dy, x: x, values: values, saved: nil, dx: dx, accumulate: accumulate, dvalues: nil, on: device)
+    }
+  }
+
+  /// `product` from activations of few features to those of many: all tokens at once, and 128 at a time.
+  private func compare(
+    _ subject: Subject,
+    _ product: (CPUDevice, Vector, _ from: Activations, _ to: Activations, _ accumulate: Bool) throws -> Void
+  ) throws {
+    let tokens = Self.tokens, device = try subject.device()
     let values = try device.makeVector(subject.values)
-    let rows = normals(tokens * shape.inputs, seed: 61)
-    let x = try device.makeActivations(rows, tokens: tokens, features: shape.inputs)
-    let y = try device.makeActivations(
-      [Float](repeating: .nan, count: tokens * shape.outputs), tokens: tokens, features: shape.outputs)
-    try subject.structure.forward(x, values: values, saved: nil, into: y, accumulate: false, on: device)
-    let whole = try device.rows(y)
-    try subject.structure.forward(x, values: values, saved: nil, into: y, accumulate: true, on: device)
-    let twice = try device.rows(y)
+    let rows = normals(tokens * Self.others, seed: 61)
+    let from = try device.makeActivations(rows, tokens: tokens, features: Self.others)
+    // What was there must not show.
+    let to = try device.makeActivations(
+      [Float](repeating: .nan, count: tokens * Self.features), tokens: tokens, features: Self.features)
+    #expect(CPUDevice.passesCaches(to))
+    try product(device, values, from, to, false)
+    let once = try device.rows(to)
+    try product(device, values, from, to, true)
+    let twice = try device.rows(to)
     for first in stride(from: 0, to: tokens, by: 128) {
       let piece = first..<min(tokens, first + 128)
       let part = try device.makeActivations(
-        Array(rows[piece.lowerBound * shape.inputs..<piece.upperBound * shape.inputs]), tokens: piece.count,
-        features: shape.inputs)
-      let result = try device.makeActivations(tokens: piece.count, features: shape.outputs)
-      let range = piece.lowerBound * shape.outputs..<piece.upperBound * shape.outputs
-      try subject.structure.forward(part, values: values, saved: nil, into: result, accumulate: false, on: device)
-      #expect(try device.rows(result) == Array(whole[range]), "tokens \(piece)")
-      try subject.structure.forward(part, values: values, saved: nil, into: result, accumulate: true, on: device)
+        Array(rows[piece.lowerBound * Self.others..<piece.upperBound * Self.others]), tokens: piece.count,
+        features: Self.others)
+      let result = try device.makeActivations(tokens: piece.count, features: Self.features)
+      #expect(!CPUDevice.passesCaches(result))
+      let range = piece.lowerBound * Self.features..<piece.upperBound * Self.features
+      try product(device, values, part, result, false)
+      #expect(try device.rows(result) == Array(once[range]), "tokens \(piece)")
+      try product(device, values, part, result, true)
       #expect(try device.rows(result) == Array(twice[range]), "tokens \(piece), added")
     }
   }

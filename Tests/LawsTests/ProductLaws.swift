@@ -47,7 +47,7 @@ import Testing
 
   @Test("3 gradient: W is affine in each tensor, so a step d changes <dy, y> by <dvalues, d>", arguments: Subject.all)
   func gradient(_ subject: Subject) throws {
-    // Below one panel's edge, in the middle, and beyond the 256 tokens that one sum takes.
+    // Below one panel's edge, in the middle, and beyond the tokens that one sum takes, 128 or 256.
     for tokens in [17, 49, 300] { try gradient(subject, tokens: tokens) }
   }
 

@@ -65,6 +65,11 @@ struct Subject: CustomTestStringConvertible, Sendable {
         if seen.insert("\(member.label) \(shape) \(member.count)").inserted { members.append(member) }
       }
     }
+    // Rows long enough for packed copies in the weight gradient, in several tasks, with a remainder of columns.
+    for label in ["dense", "bsr-32"] {
+      let shape = Shape(outputs: 200, inputs: 265)
+      if let member = try? Catalog.member(label, of: shape, density: 1, seed: 3) { members.append(member) }
+    }
     for (label, density) in pinned {
       for shape in shapes {
         guard let member = try? Catalog.member(label, of: shape, density: density, seed: 3) else { continue }

@@ -81,6 +81,19 @@ import Testing
     }
   }
 
+  @Test("A run goes on where its text lies elsewhere and checkpoints are kept otherwise, to the same bits")
+  func moved() throws {
+    let trial = try Trial("dense"), whole = try Trial("dense")
+    _ = try trial.run(stopAfter: 7)
+    let other = try Trial("dense", folder: trial.folder) {
+      ($0.data, $0.checkpointEvery, $0.keepCheckpoints) = (["elsewhere.txt"], 3, 5)
+    }
+    #expect(try other.run() == .finished)
+    _ = try whole.run()
+    #expect(try other.losses == whole.losses)
+    #expect(try other.finalModel == whole.finalModel)
+  }
+
   @Test("A loss that is not a number stops the run, names the step and keeps the last good checkpoint")
   func explosion() throws {
     let trial = try Trial("dense", learningRate: 1e30)
