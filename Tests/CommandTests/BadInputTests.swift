@@ -219,16 +219,21 @@ func expectRefusal(
 
   @Test("A refusal survives standard error being closed or full", arguments: [Program.Stream.closed, .full])
   func refusesWithoutStandardError(_ stream: Program.Stream) throws {
-    var program = Program(in: try Workplace().url)
+    let place = try Workplace()
+    var program = Program(in: place.url)
     program.errors = stream
     #expect(try program.run(["doctor", "--isa", "nonsense"]).status == 2)
+    // Of the program, not of a shell that found no such directory.
+    #expect(place.exists(""))
   }
 
   @Test("A full standard output is told in one line", arguments: [["list"], ["list", "--json"]])
   func refusesFullOutput(_ arguments: [String]) throws {
-    var program = Program(in: try Workplace().url)
+    let place = try Workplace()
+    var program = Program(in: place.url)
     program.output = .full
     expectRefusal(try program.run(arguments), "standard output", status: 1)
+    #expect(place.exists(""))
   }
 
   @Test("A plan beyond this machine's memory says so, and is no failure")
