@@ -5,7 +5,7 @@ import Records
 import Structures
 
 /// Times the three products of structures beside the best dense GEMM, each verified first.
-package struct Bench {
+package final class Bench {
   package let device: any Device
   /// Dense libraries to beat, beside the own dense product.
   package let libraries: [DenseLibrary]
@@ -15,6 +15,8 @@ package struct Bench {
   /// Seconds for one pass of one structure, all candidates together.
   package var budget = 0.25
   private let energy = EnergyCounter.open()
+  /// The last one, which the next structure at the same shape and number of tokens meets again.
+  private var rival: Rival?
 
   package init(device: any Device, libraries: [DenseLibrary]) throws {
     self.device = device
@@ -43,11 +45,19 @@ package struct Bench {
     try Bench.requireMemory(structure.shape, tokens: tokens, of: machine.memoryBytes)
     let cell = try BenchCell(structure, tokens: tokens, seed: seed, on: device)
     let verification = Verification(cell)
-    let rival = try Rival(structure.shape, tokens: tokens, libraries: libraries, seed: seed, on: device)
+    let rival = try rival(structure.shape, tokens: tokens)
     for pass in passes {
       let errorFraction = try verification.errorFraction(pass)
       try each(try time(cell, rival, pass, requestedDensity: requestedDensity, errorFraction: errorFraction))
     }
+  }
+
+  private func rival(_ shape: Shape, tokens: Int) throws -> Rival {
+    if let rival, rival.fits(shape, tokens: tokens, seed: seed) { return rival }
+    rival = nil
+    let new = try Rival(shape, tokens: tokens, libraries: libraries, seed: seed, on: device)
+    rival = new
+    return new
   }
 
   private func time(

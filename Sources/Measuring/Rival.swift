@@ -6,6 +6,7 @@ import Structures
 final class Rival {
   private let shape: Shape
   private let tokens: Int
+  private let seed: UInt64
   private let libraries: [DenseLibrary]
   /// The own dense product, a rival too: a library is not made the baseline where it is the slower one.
   private let own: BenchCell
@@ -14,11 +15,16 @@ final class Rival {
   private let w: [Float]
   private let result: UnsafeMutablePointer<Float>
 
+  /// What each product's check found: the libraries that are right, and what is said of the others.
+  private var checked: [DenseProduct: (right: [DenseLibrary], remark: String)] = [:]
+  private var ownIsRight: Set<DenseProduct> = []
+
   private static let sampledEntries = 64
 
   init(_ shape: Shape, tokens: Int, libraries: [DenseLibrary], seed: UInt64, on device: any Device) throws {
     self.shape = shape
     self.tokens = tokens
+    self.seed = seed
     self.libraries = libraries
     own = try BenchCell(Dense(shape: shape), tokens: tokens, seed: seed, on: device)
     var generator = SeededGenerator(seed: seed, "rival")
@@ -31,22 +37,36 @@ final class Rival {
 
   deinit { result.deallocate() }
 
-  /// What is timed beside a structure: every library and the own dense product, each checked first. One that is wrong is
-  /// no rival, and its name says so in the record.
+  func fits(_ shape: Shape, tokens: Int, seed: UInt64) -> Bool {
+    self.shape == shape && self.tokens == tokens && self.seed == seed
+  }
+
+  /// What is timed beside a structure: every library and the own dense product, each checked when it is first asked for. One
+  /// that is wrong is no rival, and its name says so in the record.
   func candidates(_ pass: DenseProduct, besideDense: Bool) throws -> [(name: String, body: () throws -> Void)] {
-    let right = libraries.filter { errorFraction(pass, $0) <= 1 }
-    let wrong = libraries.filter { library in !right.contains { $0 === library } }
-    let remark = wrong.isEmpty ? "" : " (wrong: \(wrong.map(\.description).joined(separator: ", ")))"
+    let (right, remark) = check(pass)
     var candidates = right.map { library in
       (name: library.description + remark, body: { () throws -> Void in self.run(pass, library) })
     }
     // Dense beside itself would say nothing where there is another rival.
     if besideDense && !candidates.isEmpty { return candidates }
-    guard try Verification(own).errorFraction(pass) <= 1 else {
-      throw Refusal.failed("the own dense \(pass.rawValue) of \(shape) at \(tokens) tokens is wrong; report this")
+    if !ownIsRight.contains(pass) {
+      guard try Verification(own).errorFraction(pass) <= 1 else {
+        throw Refusal.failed("the own dense \(pass.rawValue) of \(shape) at \(tokens) tokens is wrong; report this")
+      }
+      ownIsRight.insert(pass)
     }
     candidates.append(("filigree dense" + remark, { try self.own.run(pass) }))
     return candidates
+  }
+
+  private func check(_ pass: DenseProduct) -> (right: [DenseLibrary], remark: String) {
+    if let found = checked[pass] { return found }
+    let right = libraries.filter { errorFraction(pass, $0) <= 1 }
+    let wrong = libraries.filter { library in !right.contains { $0 === library } }
+    let found = (right, wrong.isEmpty ? "" : " (wrong: \(wrong.map(\.description).joined(separator: ", ")))")
+    checked[pass] = found
+    return found
   }
 
   /// The worst error of a sample of the library's entries against sums in Double, as a fraction of gamma_n times the

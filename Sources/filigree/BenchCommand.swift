@@ -51,7 +51,7 @@ struct BenchCommand: ParsableCommand {
     let device = try global.makeDevice()
     let libraries = try against.map { try DenseLibrary.named(ListOption.items($0)) } ?? global.denseLibraries()
     Interruption.listen()
-    var bench = try Bench(device: device, libraries: libraries)
+    let bench = try Bench(device: device, libraries: libraries)
     bench.seed = global.seed
     bench.budget = budget
     let table = BenchTablePrinter(json: global.json)

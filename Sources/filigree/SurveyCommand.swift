@@ -67,7 +67,7 @@ struct SurveyCommand: ParsableCommand {
     }
     let device = try global.makeDevice()
     let libraries = global.denseLibraries()
-    var bench = try Bench(device: device, libraries: libraries)
+    let bench = try Bench(device: device, libraries: libraries)
     bench.seed = global.seed
     bench.budget = preset.benchBudget
     let setting = SurveyRuns.Setting(

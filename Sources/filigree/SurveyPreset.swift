@@ -31,7 +31,7 @@ struct SurveyPreset {
   static let all: [SurveyPreset] = [
     SurveyPreset(
       name: "quick", structures: everyFamily,
-      shapes: reference, tokens: [256], densities: [0.5, 0.25, 0.1], benchBudget: 0, model: "mistral-tiny", steps: 150,
+      shapes: reference, tokens: [128], densities: [0.5, 0.25, 0.1], benchBudget: 0, model: "mistral-tiny", steps: 130,
       trainingDensities: [0.25], seeds: 1, denseSeeds: 2),
     SurveyPreset(
       name: "standard", structures: ["*"], shapes: reference, tokens: [32, 512], densities: [0.5, 0.25, 0.1],
