@@ -20,8 +20,8 @@ extension CPUDevice {
   private static let panelsPerSum = 8
   private static let weightsWorthPacking = 256
 
-  /// From 16 MiB on a result is taken to be in no cache when it is met again, and writing it there costs a read. Few
-  /// processors give one thread more, and those lose little: such a sum is long against the result's way from memory.
+  /// From 16 MiB on a result is taken to be in no cache when it is met again, and writing it there costs a read. Where a
+  /// third-level cache would have held it, that is a loss.
   static func passesCaches(_ y: Activations) -> Bool { y.panels * y.features * 64 >= 16 << 20 }
 
   public func multiply(
