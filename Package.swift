@@ -64,7 +64,8 @@ let package = Package(
     .testTarget(
       name: "CUDATests",
       dependencies: [
-        "Arrays", "CCUDA", "Checkpoints", "Devices", "FakeCUDA", "Model", "Records", "Structures", "Training",
+        "Arrays", "CCUDA", "Checkpoints", "Devices", "FakeCUDA", "Measuring", "Model", "Records", "Structures",
+        "Training",
       ]),
     .testTarget(name: "RecordsTests", dependencies: ["Arrays", "Records"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Arrays", "Records", "Checkpoints"]),

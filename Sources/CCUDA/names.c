@@ -2,7 +2,7 @@
 
 static const char *const fg_driver_names[] = {
     "cuInit", "cuDriverGetVersion", "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceGetAttribute",
-    "cuDeviceTotalMem_v2", "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2", "cuCtxSetCurrent", "cuModuleLoadData",
+    "cuDeviceTotalMem_v2", "cuDeviceGetPCIBusId", "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2", "cuCtxSetCurrent", "cuModuleLoadData",
     "cuModuleUnload", "cuModuleGetFunction", "cuFuncSetAttribute", "cuLaunchKernel", "cuMemAlloc_v2", "cuMemFree_v2",
     "cuMemGetInfo_v2", "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2", "cuMemcpyDtoDAsync_v2", "cuMemcpy2DAsync_v2",
     "cuMemsetD8Async", "cuMemsetD2D8Async", "cuStreamCreate", "cuStreamDestroy_v2", "cuStreamSynchronize", "cuEventCreate",
@@ -24,6 +24,10 @@ _Static_assert(sizeof fg_matmul_names == sizeof(fg_matmul), "a name for each fun
 static const char *const fg_management_names[] = {"nvmlInit_v2", "nvmlShutdown", "nvmlSystemGetDriverVersion"};
 _Static_assert(sizeof fg_management_names == sizeof(fg_management), "a name for each function of NVML");
 
+static const char *const fg_energy_names[] = {
+    "nvmlInit_v2", "nvmlShutdown", "nvmlDeviceGetHandleByPciBusId_v2", "nvmlDeviceGetTotalEnergyConsumption"};
+_Static_assert(sizeof fg_energy_names == sizeof(fg_energy), "a name for each function of NVML's energy counters");
+
 const char *fg_driver_name(int index) {
   return index >= 0 && (size_t)index < sizeof fg_driver_names / sizeof *fg_driver_names ? fg_driver_names[index] : NULL;
 }
@@ -38,4 +42,8 @@ const char *fg_matmul_name(int index) {
 
 const char *fg_management_name(int index) {
   return index >= 0 && (size_t)index < sizeof fg_management_names / sizeof *fg_management_names ? fg_management_names[index] : NULL;
+}
+
+const char *fg_energy_name(int index) {
+  return index >= 0 && (size_t)index < sizeof fg_energy_names / sizeof *fg_energy_names ? fg_energy_names[index] : NULL;
 }

@@ -19,6 +19,9 @@ public protocol Device: AnyObject, Sendable {
   var flops: Int { get }
   /// The two limits of the roofline, measured anew on all threads together.
   func measureLimits() throws -> DeviceLimits
+  /// Joules that the device's own counter shows, from a zero that does not move: two readings and their difference. Nil
+  /// where it has none or it cannot be read; a processor's counters are read elsewhere.
+  func countedJoules() -> Double?
 
   // MARK: Memory
 
@@ -168,6 +171,8 @@ public struct AdamWStep: Sendable {
 }
 
 extension Device {
+  public func countedJoules() -> Double? { nil }
+
   /// fp32's.
   public var unitRoundoff: Double { 0x1p-24 }
 

@@ -14,13 +14,14 @@ package final class Bench {
   package var seed: UInt64 = 1
   /// Seconds for one pass of one structure, all candidates together.
   package var budget = 0.25
-  private let energy = EnergyCounter.open()
+  private let energy: EnergyMeter
   /// The last one, which the next structure at the same shape and number of tokens meets again.
   private var rival: Rival?
 
   package init(device: any Device, libraries: [DenseLibrary]) throws {
     self.device = device
     self.libraries = libraries
+    energy = EnergyMeter(device)
     limits = try device.measureLimits()
     machine = MachineRecord(device: device, libraries: libraries, limits: limits)
     for library in libraries { library.setThreads(device.threads) }
@@ -78,6 +79,7 @@ package final class Bench {
     let dtype = device.unitRoundoff > RoundingBound.unitRoundoff ? "bfloat16" : "float32"
     let conversion = try Sampler.interleave(
       [("conversion", { try cell.convert(pass, into: rows) })], minimumRepeats: 3, budget: 0)
+    let energy = try joules(own.seconds) { try cell.run(pass) }
     return BenchRecord(
       structure: structure.label, outputs: shape.outputs, inputs: shape.inputs, tokens: cell.tokens,
       density: structure.density, requestedDensity: requestedDensity, pass: pass.rawValue, dtype: dtype,
@@ -89,18 +91,26 @@ package final class Bench {
       speedup: dense.seconds / own.seconds,
       idealSpeedup: 1 / structure.density, conversionSeconds: conversion[0].seconds,
       verified: errorFraction <= 1, errorFraction: errorFraction.isFinite ? errorFraction : 1e30,
-      joules: try joules(own.seconds) { try cell.run(pass) },
+      joules: energy.joules, gpuJoules: energy.gpuJoules,
       simulated: structure.card.isSimulated ? true : nil, padding: structure.padding > 0 ? structure.padding : nil,
       machine: machine.summary, commit: Commit.current,
       time: TimeStamp.now())
   }
 
-  /// Energy of one call, where it can be read: enough calls in a row to fill a twentieth of a second.
-  private func joules(_ seconds: Double, _ body: () throws -> Void) throws -> Double? {
-    guard var counter = energy else { return nil }
-    let calls = max(1, Int(0.05 / max(seconds, 1e-7)))
-    counter.mark()
+  /// Energy of one call, where it can be read: enough calls in a row to fill a twentieth of a second, or half a second
+  /// where a GPU's counter is read, which moves every 20 to 100 milliseconds.
+  private func joules(_ seconds: Double, _ body: () throws -> Void) throws -> EnergyMeter.Reading {
+    var meter = energy
+    guard meter.readsProcessor || meter.readsGPU == true else { return EnergyMeter.Reading() }
+    let calls = max(1, Int((meter.readsGPU == true ? 0.5 : 0.05) / max(seconds, 1e-7)))
+    try device.synchronize()
+    meter.mark()
     for _ in 0..<calls { try body() }
-    return counter.joules().map { $0 / Double(calls) }
+    try device.synchronize()
+    let reading = meter.read()
+    // Half a second without a millijoule is no measurement.
+    return EnergyMeter.Reading(
+      joules: reading.joules.map { $0 / Double(calls) },
+      gpuJoules: reading.gpuJoules.flatMap { $0 > 0 ? $0 / Double(calls) : nil })
   }
 }

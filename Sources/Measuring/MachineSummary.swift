@@ -4,12 +4,13 @@ import Records
 extension MachineRecord {
   /// This machine, with the limits just measured on `device`.
   package init(device: any Device, libraries: [DenseLibrary], limits: DeviceLimits) {
-    let machine = Machine.read()
+    let machine = Machine.read(), meter = EnergyMeter(device)
     self.init(
       processor: machine.processor, cores: machine.cores, memoryBytes: machine.memoryBytes,
       operatingSystem: machine.operatingSystem, isa: device.isa, device: device.name, threads: device.threads,
       peakFlopsPerSecond: limits.flopsPerSecond, bytesPerSecond: limits.bytesPerSecond,
-      denseLibraries: libraries.map(\.description), energyReadable: EnergyCounter.open() != nil)
+      denseLibraries: libraries.map(\.description), energyReadable: meter.readsProcessor,
+      gpuEnergyReadable: meter.readsGPU)
   }
 
   /// One line for every bench record.

@@ -58,7 +58,9 @@ public struct BenchRecord: Codable, Sendable, Equatable {
   public var verified: Bool
   /// Worst error / derived bound; at most 1 when verified.
   public var errorFraction: Double
+  /// Energy of one call: of the processor packages, and of the GPU where one computes; absent where it cannot be read.
   public var joules: Double?
+  public var gpuJoules: Double?
   /// True for a structure that stores and multiplies its zeros: its time is no measure of what sparsity gains.
   public var simulated: Bool?
   /// The share of `flops` spent on filling the shape up to whole blocks; absent where there is none.
@@ -73,7 +75,8 @@ public struct BenchRecord: Codable, Sendable, Equatable {
     dtype: String, device: String, isa: String, threads: Int, seconds: Double, spread: Double, repeats: Int,
     flops: Double, bytes: Double, flopsPerSecond: Double, efficiency: Double, predictedSeconds: Double, dense: Dense,
     speedup: Double, idealSpeedup: Double, conversionSeconds: Double, verified: Bool, errorFraction: Double,
-    joules: Double?, simulated: Bool? = nil, padding: Double? = nil, machine: String, commit: String, time: String
+    joules: Double?, gpuJoules: Double? = nil, simulated: Bool? = nil, padding: Double? = nil, machine: String,
+    commit: String, time: String
   ) {
     self.structure = structure
     self.outputs = outputs
@@ -101,6 +104,7 @@ public struct BenchRecord: Codable, Sendable, Equatable {
     self.verified = verified
     self.errorFraction = errorFraction
     self.joules = joules
+    self.gpuJoules = gpuJoules
     self.simulated = simulated
     self.padding = padding
     self.machine = machine

@@ -16,10 +16,13 @@ public struct MachineRecord: Codable, Sendable, Equatable {
   public var denseLibraries: [String]
   /// True where the processor's energy counter can be read.
   public var energyReadable: Bool
+  /// True where the GPU's can; absent where no GPU computes.
+  public var gpuEnergyReadable: Bool?
 
   public init(
     processor: String, cores: Int, memoryBytes: Int, operatingSystem: String, isa: String, device: String, threads: Int,
-    peakFlopsPerSecond: Double, bytesPerSecond: Double, denseLibraries: [String], energyReadable: Bool
+    peakFlopsPerSecond: Double, bytesPerSecond: Double, denseLibraries: [String], energyReadable: Bool,
+    gpuEnergyReadable: Bool? = nil
   ) {
     self.processor = processor
     self.cores = cores
@@ -32,6 +35,7 @@ public struct MachineRecord: Codable, Sendable, Equatable {
     self.bytesPerSecond = bytesPerSecond
     self.denseLibraries = denseLibraries
     self.energyReadable = energyReadable
+    self.gpuEnergyReadable = gpuEnergyReadable
   }
 }
 

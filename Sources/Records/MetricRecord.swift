@@ -14,7 +14,11 @@ public struct MetricRecord: Codable, Sendable, Equatable {
   /// Forward, backward and optimiser; without evaluation, logging and checkpoints.
   public var stepSeconds: Double?
   public var tokensPerSecond: Double?
+  /// Energy of the processor packages during the step; absent where their counters cannot be read.
   public var joules: Double?
+  /// Energy of the GPU that trained during the step, as its counter moved; absent without a GPU, and where it cannot be read.
+  /// The counter moves every 20 to 100 milliseconds: means over many steps count, not single ones.
+  public var gpuJoules: Double?
   /// The most resident memory so far beyond what the process held before the model was made: parameters, gradients,
   /// moments and activations, not the text.
   public var peakBytes: Int?
@@ -29,7 +33,8 @@ public struct MetricRecord: Codable, Sendable, Equatable {
 
   public init(
     step: Int, tokens: Int, loss: Double? = nil, learningRate: Double? = nil, gradientNorm: Double? = nil,
-    stepSeconds: Double? = nil, tokensPerSecond: Double? = nil, joules: Double? = nil, peakBytes: Int? = nil,
+    stepSeconds: Double? = nil, tokensPerSecond: Double? = nil, joules: Double? = nil, gpuJoules: Double? = nil,
+    peakBytes: Int? = nil,
     flops: Double? = nil, validationLoss: Double? = nil, changed: Int? = nil, effectiveWidth: Int? = nil,
     parameters: Int? = nil
   ) {
@@ -41,6 +46,7 @@ public struct MetricRecord: Codable, Sendable, Equatable {
     self.stepSeconds = stepSeconds
     self.tokensPerSecond = tokensPerSecond
     self.joules = joules
+    self.gpuJoules = gpuJoules
     self.peakBytes = peakBytes
     self.flops = flops
     self.validationLoss = validationLoss

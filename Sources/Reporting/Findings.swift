@@ -139,7 +139,8 @@ package struct Findings: Sendable {
         }
       }, averageParameters: result.averageParameters, trainingFlops: result.trainingFlops,
       tokensPerParameter: result.tokensPerParameter, peakBytes: result.peakBytes,
-      joulesPerToken: result.joulesPerToken, simulated: result.isSimulated, verified: result.verified,
+      joulesPerToken: result.joulesPerToken, gpuJoulesPerToken: result.gpuJoulesPerToken,
+      simulated: result.isSimulated, verified: result.verified,
       verdict: verdict(of: result),
       reason: Answer(self).reason(for: result))
   }

@@ -56,7 +56,9 @@ enum RecordFaults {
     if metric.step < 0 || metric.tokens < 0 || metric.step > 1 << 50 {
       return "step or tokens is negative or beyond 2^50"
     }
-    let numbers = [metric.loss, metric.validationLoss, metric.stepSeconds, metric.joules].compactMap { $0 }
+    let numbers = [metric.loss, metric.validationLoss, metric.stepSeconds, metric.joules, metric.gpuJoules].compactMap {
+      $0
+    }
     if !numbers.allSatisfy({ $0.isFinite && $0 >= 0 && $0 < 1e12 }) {
       return "a loss, time or energy is negative, not finite or beyond 1e12"
     }

@@ -32,6 +32,7 @@ package struct RecordedRun: Sendable {
   package let evaluations: [Evaluation]
   package let peakBytes: Int?
   package let joulesPerToken: Double?
+  package let gpuJoulesPerToken: Double?
 
   package init(
     plan: SurveyRecord.Run, record: RunRecord?, metrics: [MetricRecord], isDone: Bool, divergence: String? = nil
@@ -69,13 +70,14 @@ package struct RecordedRun: Sendable {
     }
     self.evaluations = evaluations
     peakBytes = trained.values.compactMap(\.peakBytes).max()
-    let joules = trained.values.compactMap(\.joules)
-    if let configuration = record?.configuration, !joules.isEmpty {
-      let tokens = Double(joules.count) * Double(configuration.batch) * Double(configuration.sequence)
-      joulesPerToken = joules.reduce(0, +) / tokens
-    } else {
-      joulesPerToken = nil
+    let tokens = record.map { Double($0.configuration.batch) * Double($0.configuration.sequence) }
+    /// Over the steps that have the number.
+    func perToken(_ joules: [Double]) -> Double? {
+      joules.isEmpty ? nil : tokens.map { joules.reduce(0, +) / (Double(joules.count) * $0) }
     }
+    joulesPerToken = perToken(trained.values.compactMap(\.joules))
+    // A counter that never moved was not read.
+    gpuJoulesPerToken = perToken(trained.values.compactMap(\.gpuJoules)).flatMap { $0 > 0 ? $0 : nil }
   }
 
   /// DONE is there, and so is what a comparison needs.

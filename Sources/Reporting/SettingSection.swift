@@ -28,8 +28,11 @@ struct SettingSection {
           ? "no BLAS found: the own dense product is the baseline" : Numerals.list(machine.denseLibraries)
       ),
       ("Energy counter", machine.energyReadable ? "readable" : "not readable: no joules"),
-      ("Commit", survey.commit), ("Started", survey.time),
     ]
+      + (machine.gpuEnergyReadable.map { [("GPU's energy counter", $0 ? "readable" : "not readable: no joules")] } ?? [])
+      + [
+        ("Commit", survey.commit), ("Started", survey.time),
+      ]
   }
 
   private var corpus: [(String, String)] {

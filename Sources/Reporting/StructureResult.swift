@@ -99,6 +99,7 @@ package struct StructureResult: Sendable {
   }
   package var peakBytes: Int? { runs.compactMap(\.peakBytes).max() }
   package var joulesPerToken: Double? { Sample(runs.compactMap(\.joulesPerToken)).median }
+  package var gpuJoulesPerToken: Double? { Sample(runs.compactMap(\.gpuJoulesPerToken)).median }
 
   /// Median of the verified records of `pass` at `tokens`.
   package func medianSpeedup(_ pass: String, tokens: Int?) -> Double? {

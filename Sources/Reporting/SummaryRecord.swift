@@ -76,7 +76,10 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
     public var trainingFlops: Double?
     public var tokensPerParameter: Double?
     public var peakBytes: Int?
+    /// Of the processor packages.
     public var joulesPerToken: Double?
+    /// Of the GPU.
+    public var gpuJoulesPerToken: Double?
     /// It multiplies its zeros: its time is no measure of what sparsity gains.
     public var simulated: Bool
     /// False if one of its bench records was not verified (it then has no speed), null without bench records.
@@ -114,6 +117,7 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
       try container.encode(tokensPerParameter, forKey: .tokensPerParameter)
       try container.encode(peakBytes, forKey: .peakBytes)
       try container.encode(joulesPerToken, forKey: .joulesPerToken)
+      try container.encode(gpuJoulesPerToken, forKey: .gpuJoulesPerToken)
       try container.encode(simulated, forKey: .simulated)
       try container.encode(verified, forKey: .verified)
       try container.encode(verdict, forKey: .verdict)

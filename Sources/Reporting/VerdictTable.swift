@@ -5,17 +5,21 @@ struct VerdictTable {
   let findings: Findings
   let summary: SummaryRecord
 
+  /// A column only where there is something to put into it.
+  private var showsGPU: Bool { summary.structures.contains { $0.gpuJoulesPerToken != nil } }
+
   var html: String {
-    let columns: [Markup.Column] = [
-      .init(name: "structure", isText: true), .init(name: "verdict", isText: true),
-      .init(name: "density", unit: "of the MLP"), .init(name: "parameters", unit: "whole model"),
-      .init(name: "effective width", unit: "hidden units"), .init(name: "step time", unit: "dense = 1"),
-      .init(name: "forward", unit: "dense = 1×"), .init(name: "input gradient", unit: "dense = 1×"),
-      .init(name: "weight gradient", unit: "dense = 1×"), .init(name: "final loss", unit: "nats/token"),
-      .init(name: "best loss", unit: "nats/token"), .init(name: "to dense", unit: "final loss"),
-      .init(name: "spread", unit: "over seeds"), .init(name: "loss at equal time", unit: "nats/token"),
-      .init(name: "peak memory"), .init(name: "energy", unit: "J/token"),
-    ]
+    let columns: [Markup.Column] =
+      [
+        .init(name: "structure", isText: true), .init(name: "verdict", isText: true),
+        .init(name: "density", unit: "of the MLP"), .init(name: "parameters", unit: "whole model"),
+        .init(name: "effective width", unit: "hidden units"), .init(name: "step time", unit: "dense = 1"),
+        .init(name: "forward", unit: "dense = 1×"), .init(name: "input gradient", unit: "dense = 1×"),
+        .init(name: "weight gradient", unit: "dense = 1×"), .init(name: "final loss", unit: "nats/token"),
+        .init(name: "best loss", unit: "nats/token"), .init(name: "to dense", unit: "final loss"),
+        .init(name: "spread", unit: "over seeds"), .init(name: "loss at equal time", unit: "nats/token"),
+        .init(name: "peak memory"), .init(name: "energy", unit: "J/token"),
+      ] + (showsGPU ? [.init(name: "GPU energy", unit: "J/token")] : [])
     let rows = zip(findings.structures, summary.structures).map { result, entry in
       Markup.Row(cells: cells(result, entry), name: nil)
     }
@@ -40,7 +44,7 @@ struct VerdictTable {
       result.isDense ? Numerals.unknown : Numerals.difference(entry.differenceToDense), spread,
       Numerals.loss(entry.lossAtEqualTime), entry.peakBytes.map { Numerals.bytes(Double($0)) } ?? Numerals.unknown,
       entry.joulesPerToken.map { Numerals.significant($0, 3) } ?? Numerals.unknown,
-    ]
+    ] + (showsGPU ? [entry.gpuJoulesPerToken.map { Numerals.significant($0, 3) } ?? Numerals.unknown] : [])
   }
 
   static func badge(_ verdict: Verdict, isWrong: Bool) -> String {

@@ -23,6 +23,7 @@ package final class Trainer {
   let sparsifier: Sparsifier?
   let guide: SelfGuide?
   private let cost: RunCost
+  private var energy: EnergyMeter
   var step = 0
   /// Steps in which each matrix had its guide.
   var guideSteps: [String: Int] = [:]
@@ -42,6 +43,7 @@ package final class Trainer {
     self.record = record
     self.corpus = corpus
     self.device = device
+    energy = EnergyMeter(device)
     let c = record.configuration
     configuration = c
     cost = try RunCost(c, target: plan, seed: record.seed)
@@ -179,8 +181,7 @@ package final class Trainer {
     let windows = try corpus.training.windows(at: batches.starts(step: step), sequence: configuration.sequence)
     let rate = schedule.rate(step: step)
     let flops = cost.flops(step: step)
-    var energy = EnergyCounter.open()
-    energy?.mark()
+    energy.mark()
     let start = Clock.seconds()
     try sparsifier?.prepare(model, step: step)
     try guide?.prepare(model, step: step, on: device)
@@ -205,12 +206,13 @@ package final class Trainer {
     try guide?.settle(model, after: step, on: device)
     try device.synchronize()
     let seconds = Clock.seconds() - start
+    let spent = energy.read()
     try refuseExplosion(loss, "the loss", weightsOf: step - 1)
     lowestLoss = min(lowestLoss ?? loss, loss)
     let metric = MetricRecord(
       step: step, tokens: tokensSoFar, loss: loss, learningRate: rate, gradientNorm: norm, stepSeconds: seconds,
       tokensPerSecond: Double(configuration.batch * configuration.sequence) / seconds,
-      joules: energy?.joules(), peakBytes: peakBytes, flops: flops)
+      joules: spent.joules, gpuJoules: spent.gpuJoules, peakBytes: peakBytes, flops: flops)
     return (metric, change)
   }
 

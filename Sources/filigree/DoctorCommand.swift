@@ -80,6 +80,9 @@ struct DoctorCommand: ParsableCommand {
     if d.denseLibraries.isEmpty { Output.line("dense library    none: the own dense product is the baseline") }
     if !d.missingLibraries.isEmpty { Output.line("not found        \(d.missingLibraries.joined(separator: ", "))") }
     Output.line("energy counters  \(machine.energyReadable ? "readable" : "not readable: joules will be null")")
+    if let readable = machine.gpuEnergyReadable {
+      Output.line("GPU's energy     \(readable ? "readable" : "not readable: gpuJoules will be null")")
+    }
     Output.line(
       "gnuplot          \(d.gnuplot ? "found" : "not found: reports will have no pictures; 'make setup' installs it")")
     for device in d.devices {

@@ -63,7 +63,7 @@ import Testing
       ])
     #expect(Array(printed.utf8) == (try place.bytes("records.jsonl")))
     for line in try JSON.lines(printed) {
-      #expect(try line.keys.subtracting(["joules", "requestedDensity"]) == Self.benchFields)
+      #expect(try line.keys.subtracting(["joules", "gpuJoules", "requestedDensity"]) == Self.benchFields)
       #expect(try line["dense"].keys == ["library", "seconds", "spread"])
     }
     let records = try printed.split(separator: "\n").map {

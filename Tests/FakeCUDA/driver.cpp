@@ -3,6 +3,7 @@
 #include "fake.h"
 #include <atomic>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -82,6 +83,11 @@ int totalMemory(size_t *bytes, int) {
   *bytes = gpu.memory;
   return 0;
 }
+int busId(char *text, int length, int device) {
+  ENTER("cuDeviceGetPCIBusId");
+  snprintf(text, length, "0000:%02X:00.0", firstBus + gpu.firstVisible + device);
+  return 0;
+}
 int contextRetain(void **context, int) {
   ENTER("cuDevicePrimaryCtxRetain");
   gpu.account->objects++;
@@ -126,6 +132,7 @@ int launchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned
   ENTER("cuLaunchKernel");
   auto *kernel = static_cast<const Kernel *>(function);
   gpu.launches[kernel->name]++;
+  gpu.millijoules[gpu.firstVisible & 15] += gpu.millijoulesPerLaunch;
   if (shared > 232448) return 1;
   try {
     launch(*kernel, {gx, gy, gz}, {bx, by, bz}, shared, parameters);
@@ -255,7 +262,8 @@ int errorString(int error, const char **text) {
 const std::map<std::string, void *> functions = {
     {"cuInit", (void *)init}, {"cuDriverGetVersion", (void *)driverVersion}, {"cuDeviceGetCount", (void *)deviceCount},
     {"cuDeviceGet", (void *)deviceGet}, {"cuDeviceGetName", (void *)deviceName}, {"cuDeviceGetAttribute", (void *)deviceAttribute},
-    {"cuDeviceTotalMem_v2", (void *)totalMemory}, {"cuDevicePrimaryCtxRetain", (void *)contextRetain},
+    {"cuDeviceTotalMem_v2", (void *)totalMemory}, {"cuDeviceGetPCIBusId", (void *)busId},
+    {"cuDevicePrimaryCtxRetain", (void *)contextRetain},
     {"cuDevicePrimaryCtxRelease_v2", (void *)contextRelease}, {"cuCtxSetCurrent", (void *)contextSet},
     {"cuModuleLoadData", (void *)moduleLoad}, {"cuModuleUnload", (void *)moduleUnload}, {"cuModuleGetFunction", (void *)moduleFunction},
     {"cuFuncSetAttribute", (void *)functionAttribute}, {"cuLaunchKernel", (void *)launchKernel}, {"cuMemAlloc_v2", (void *)allocate},
@@ -297,7 +305,8 @@ void *fake_symbol(const char *name) {
   if (!fake::gpu.hidden.empty() && text.rfind(fake::gpu.hidden, 0) == 0) return nullptr;
   if (void *symbol = fake::driverSymbol(text)) return symbol;
   if (void *symbol = fake::compilerSymbol(text)) return symbol;
-  return fake::matmulSymbol(text);
+  if (void *symbol = fake::matmulSymbol(text)) return symbol;
+  return fake::managementSymbol(text);
 }
 void fake_reset(void) { fake::gpu = fake::Gpu(); }
 void fake_set_devices(int count) { fake::gpu.devices = count; }

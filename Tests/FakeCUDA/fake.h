@@ -20,6 +20,10 @@ struct Gpu {
     int nth, code;
   };
   int devices = 1, lost = 0;
+  /// The first GPU that the driver shows, as CUDA_VISIBLE_DEVICES does.
+  int firstVisible = 0;
+  bool hasEnergy = true;
+  unsigned long long millijoules[16] = {}, millijoulesPerLaunch = 0;
   size_t memory = size_t(1) << 30;
   std::string hidden, fault;
   std::map<std::string, Failure> failures;
@@ -29,10 +33,14 @@ struct Gpu {
 
 extern thread_local Gpu gpu;
 
+/// The bus of the first physical GPU; the others follow.
+constexpr unsigned firstBus = 0x1a;
+
 /// The code that this call is to fail with; 0 for none.
 int enter(const char *name);
 void *driverSymbol(const std::string &name);
 void *compilerSymbol(const std::string &name);
 void *matmulSymbol(const std::string &name);
+void *managementSymbol(const std::string &name);
 
 } // namespace fake

@@ -64,6 +64,21 @@ struct SummaryTests {
     #expect(bsr.verdict == .pays)
   }
 
+  @Test("The GPU's joules per token are the mean over the steps, those in which its counter stood still among them")
+  func gpuEnergy() throws {
+    var fixture = tiny
+    #expect(try summary(fixture).structures.allSatisfy { $0.gpuJoulesPerToken == nil })
+    // Of a counter that moves in every other step, 20 J and 40 J a step of 10 tokens.
+    fixture.runs[0].gpuJoules = 20
+    fixture.runs[1].gpuJoules = 40
+    // A counter that never moves was not read.
+    fixture.runs[2].gpuJoules = 0
+    let structures = try summary(fixture).structures
+    #expect(near(structures[0].gpuJoulesPerToken, 3))
+    #expect(near(structures[0].joulesPerToken, 0.6))
+    #expect(structures[1].gpuJoulesPerToken == nil)
+  }
+
   @Test("The loss of a slower structure at equal time lies on its curve where dense ended")
   func interpolation() throws {
     var fixture = tiny

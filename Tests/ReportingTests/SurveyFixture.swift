@@ -15,6 +15,7 @@ struct SurveyFixture {
     var isStarted = true
     var jitter = 0.0
     var joules: Double?
+    var gpuJoules: Double?
     /// Of every step; nil leaves it out, as records of older versions do.
     var flops: Double?
     var variant: String?
@@ -120,7 +121,8 @@ struct SurveyFixture {
           step: step, tokens: step * tokensPerStep,
           loss: Self.interpolated(run.losses, step) + 0.05 * run.jitter * wave,
           learningRate: 0.001, gradientNorm: 1, stepSeconds: run.stepSeconds * (1 + 0.02 * run.jitter * wave),
-          tokensPerSecond: Double(tokensPerStep) / run.stepSeconds, joules: run.joules, peakBytes: 1_000_000 + step,
+          tokensPerSecond: Double(tokensPerStep) / run.stepSeconds, joules: run.joules,
+          gpuJoules: run.gpuJoules.map { step.isMultiple(of: 2) ? 2 * $0 : 0 }, peakBytes: 1_000_000 + step,
           flops: run.flops))
       for (evaluated, loss) in run.losses where evaluated == step {
         metrics.append(MetricRecord(step: step, tokens: step * tokensPerStep, validationLoss: loss))

@@ -56,6 +56,7 @@ typedef struct fg_driver {
   int (*deviceGetName)(char *name, int length, int device);
   int (*deviceGetAttribute)(int *value, int attribute, int device);
   int (*deviceTotalMem)(size_t *bytes, int device);
+  int (*deviceGetPCIBusId)(char *text, int length, int device);
   int (*primaryContextRetain)(fg_handle *context, int device);
   int (*primaryContextRelease)(int device);
   int (*contextSetCurrent)(fg_handle context);
@@ -146,11 +147,20 @@ typedef struct fg_management {
   int (*driverVersion)(char *text, unsigned length);
 } fg_management;
 
+/* Its energy counters, a table of their own: a library without them still knows the driver's version. */
+typedef struct fg_energy {
+  int (*init)(void);
+  int (*shutdown)(void);
+  int (*deviceByPCIBusId)(const char *text, fg_handle *device);
+  int (*totalEnergy)(fg_handle device, unsigned long long *millijoules);
+} fg_energy;
+
 /* The names of the functions in the order of the fields above; null past the last. */
 const char *fg_driver_name(int index);
 const char *fg_compiler_name(int index);
 const char *fg_matmul_name(int index);
 const char *fg_management_name(int index);
+const char *fg_energy_name(int index);
 
 /* A file of kernels/, as it is in the tree. */
 typedef struct fg_source {

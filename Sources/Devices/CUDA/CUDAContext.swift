@@ -13,6 +13,8 @@ final class CUDAContext: @unchecked Sendable {
   /// Shared memory that one block can ask for.
   let sharedBytes: Int
   let memoryBytes: Int
+  /// "0000:1b:00.0": the same GPU to every library, however CUDA_VISIBLE_DEVICES counts; nil where the driver does not say.
+  let busID: String?
   let stream: fg_handle
   private let device: Int32
   private let handle: fg_handle
@@ -58,6 +60,9 @@ final class CUDAContext: @unchecked Sendable {
     let multiprocessors = try attribute(FG_ATTRIBUTE_MULTIPROCESSORS)
     let sharedBytes = try attribute(FG_ATTRIBUTE_SHARED_PER_BLOCK)
     gpuName = name.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+    var bus = [CChar](repeating: 0, count: 32)
+    let hasBus = driver.deviceGetPCIBusId!(&bus, 32, device) == 0
+    busID = hasBus ? bus.withUnsafeBufferPointer { String(cString: $0.baseAddress!) } : nil
     guard capability.major >= 8 else {
       throw Refusal.missing(
         "\(gpuName) has compute capability \(capability.major).\(capability.minor), and the kernels need 8.0 (Ampere) or "

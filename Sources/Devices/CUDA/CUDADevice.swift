@@ -34,6 +34,7 @@ public final class CUDADevice: Device, @unchecked Sendable {
 
   let context: CUDAContext
   let modules: CUDAModules
+  private let energy: CUDAEnergyCounter?
   let tables = CUDATables()
   let shadows = CUDAShadows()
   let matmul = Mutex<CUDAMatmul?>(nil)
@@ -58,6 +59,7 @@ public final class CUDADevice: Device, @unchecked Sendable {
     measuredFrom: Int = 1 << 27
   ) throws {
     context = try CUDAContext(libraries, ordinal: index)
+    energy = CUDAEnergyCounter(context)
     self.precision = precision
     cacheFolder = cache
     self.measuredFrom = measuredFrom
@@ -71,6 +73,8 @@ public final class CUDADevice: Device, @unchecked Sendable {
   func count(flops: Int) { flopCount.add(flops, ordering: .relaxed) }
 
   public func synchronize() throws { try context.synchronize() }
+
+  public func countedJoules() -> Double? { energy?.joules() }
 
   // MARK: Launches
 

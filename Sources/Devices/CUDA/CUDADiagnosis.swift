@@ -33,10 +33,11 @@ package struct CUDADiagnosis: Sendable {
     var driver: Int32 = 0
     _ = context.driver.driverGetVersion!(&driver)
     let version = driverVersion(context.libraries).map { ", driver \($0)" } ?? ""
+    let counter = CUDAEnergyCounter(context) == nil ? "no energy counter that can be read" : "energy counter readable"
     return
       "\(context.gpuName), compute capability \(context.capability.major).\(context.capability.minor), "
       + "\(context.multiprocessors) multiprocessors, \(context.memoryBytes >> 30) GiB, CUDA "
-      + "\(driver / 1000).\(driver % 1000 / 10)\(version)"
+      + "\(driver / 1000).\(driver % 1000 / 10)\(version), \(counter)"
   }
 
   private static func driverVersion(_ libraries: CUDALibraries) -> String? {

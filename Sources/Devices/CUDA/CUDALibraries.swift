@@ -9,6 +9,7 @@ package final class CUDALibraries: @unchecked Sendable {
   private let compiler: fg_compiler?
   private let matmul: fg_matmul?
   let management: fg_management?
+  let energy: fg_energy?
   /// Empty when the functions did not come from files.
   package let found: [CUDALibrary]
 
@@ -80,6 +81,7 @@ package final class CUDALibraries: @unchecked Sendable {
     compiler = table(.compiler, fg_compiler.self, fg_compiler_name)
     matmul = table(.matmul, fg_matmul.self, fg_matmul_name)
     management = table(.management, fg_management.self, fg_management_name)
+    energy = table(.management, fg_energy.self, fg_energy_name)
   }
 
   func compilerOrRefusal() throws -> fg_compiler {

@@ -1,4 +1,4 @@
-/* A GPU that is none: functions with the names and signatures of the driver, NVRTC and cuBLASLt, whose launches run the kernels of
+/* A GPU that is none: functions with the names and signatures of the driver, NVRTC, cuBLASLt and NVML, whose launches run the kernels of
  * this tree, compiled by the host's compiler, with a fibre for each CUDA thread.
  *
  * Faults are told to the thread that asks for them, so that tests can run side by side. */
@@ -17,6 +17,14 @@ void *fake_symbol(const char *name);
 void fake_reset(void);
 void fake_set_devices(int count);
 void fake_set_memory(size_t bytes);
+/* The driver counts its devices from this physical GPU on, as CUDA_VISIBLE_DEVICES makes it. */
+void fake_show_devices_from(int physical);
+/* What the energy counter of a physical GPU shows; 0 after a reset. */
+void fake_set_energy(int physical, unsigned long long millijoules);
+/* Every launch from now on moves the counter of the first GPU shown by so much. */
+void fake_use_energy(unsigned long long millijoules);
+/* GPUs have no energy counter, as those before Volta. */
+void fake_have_no_energy(void);
 /* The nth next call (1 is the next) of the function returns `code` and does nothing. */
 void fake_fail(const char *name, int nth, int code);
 /* Every call from now on but those that free memory and name errors returns `code`, as after a fault on the device. */
@@ -26,7 +34,7 @@ void fake_hide(const char *prefix);
 
 /* What this thread has allocated and not freed, whoever freed it. */
 int fake_live_allocations(void);
-/* Modules, streams, events, contexts and cuBLASLt objects that are not destroyed. */
+/* Modules, streams, events, contexts, uses of NVML and cuBLASLt objects that are not destroyed. */
 int fake_live_objects(void);
 /* Writes outside an allocation, found when it is freed or when asked. */
 int fake_damaged_guards(void);
