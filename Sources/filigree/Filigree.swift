@@ -46,7 +46,7 @@ struct Filigree: ParsableCommand {
     allowManyFiles()
     DenseLibrary.shortenSpinning()
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(Arguments.joiningNegatives(Array(CommandLine.arguments.dropFirst())))
       try command.run()
     } catch let refusal as Refusal {
       Output.complain(refusal.sentence)
