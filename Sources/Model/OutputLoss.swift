@@ -6,7 +6,7 @@ struct OutputLoss: Sendable {
   let head: Linear
 
   /// Tokens whose logits are held at once; a multiple of every device's granularity.
-  private static let chunk = 256
+  static let chunk = 256
 
   /// The sum of -ln p(target) over the tokens whose target is not -1.
   ///

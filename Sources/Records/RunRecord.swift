@@ -23,6 +23,31 @@ public struct RunRecord: Codable, Sendable, Equatable {
     }
   }
 
+  /// Bytes that the run is planned to hold, part by part.
+  public struct Memory: Codable, Sendable, Equatable {
+    /// Values, gradients and two moments.
+    public var parameters: Int
+    /// What the forward pass keeps.
+    public var activations: Int
+    /// What is borrowed for a while.
+    public var passing: Int
+    /// The orders in which compressed rows are walked.
+    public var patterns: Int
+    /// What a method or a guide has beside the model.
+    public var beside: Int
+    /// What the process held when the plan was made, the program and the text; measured, and not in `plannedBytes`.
+    public var process: Int?
+
+    public init(parameters: Int, activations: Int, passing: Int, patterns: Int, beside: Int, process: Int?) {
+      self.parameters = parameters
+      self.activations = activations
+      self.passing = passing
+      self.patterns = patterns
+      self.beside = beside
+      self.process = process
+    }
+  }
+
   public var schema = RunRecord.schemaName
   public var argv: [String]
   /// Label of the MLP's structure.
@@ -43,8 +68,10 @@ public struct RunRecord: Codable, Sendable, Equatable {
   public var trainingFlops: Double?
   /// Mean over the steps of the parameters that the model has; a guide's and a master's are not among them.
   public var averageParameters: Double?
-  /// What the run is planned to hold in memory.
+  /// What the run is planned to add to the process's memory: the parts of `memory` together, to be compared with the metrics'
+  /// `peakBytes`.
   public var plannedBytes: Int?
+  public var memory: Memory?
   public var tokensPerParameter: Double?
   public var time: String
 
@@ -52,7 +79,7 @@ public struct RunRecord: Codable, Sendable, Equatable {
     argv: [String], structure: String, configuration: TrainingConfiguration, seed: UInt64, machine: MachineRecord,
     versions: [String: String], commit: String, parameters: Count, density: Density, effectiveWidth: Int,
     flopsPerStep: Double, trainingFlops: Double? = nil, averageParameters: Double? = nil, plannedBytes: Int? = nil,
-    tokensPerParameter: Double? = nil, time: String
+    memory: Memory? = nil, tokensPerParameter: Double? = nil, time: String
   ) {
     self.argv = argv
     self.structure = structure
@@ -68,7 +95,16 @@ public struct RunRecord: Codable, Sendable, Equatable {
     self.trainingFlops = trainingFlops
     self.averageParameters = averageParameters
     self.plannedBytes = plannedBytes
+    self.memory = memory
     self.tokensPerParameter = tokensPerParameter
     self.time = time
   }
+}
+
+extension RunRecord {
+  /// Bytes of memory that the machine must have: the plan, and the process beside it; nil in records of older versions.
+  package var neededBytes: Int? { plannedBytes.map { $0 + (memory?.process ?? 0) } }
+
+  /// Whether that is more than the machine has; false where it does not say how much it has.
+  package var exceedsMemory: Bool { machine.memoryBytes > 0 && (neededBytes ?? 0) > machine.memoryBytes }
 }

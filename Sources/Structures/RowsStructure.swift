@@ -98,3 +98,11 @@ extension CompressedRows {
   /// The columns of a row.
   public func columns(in row: Int) -> ArraySlice<Int32> { column[Int(rowStart[row])..<Int(rowStart[row + 1])] }
 }
+
+extension Structure {
+  /// The pattern of the weights that stand alone; nil where all stand in blocks.
+  package var singleWeights: CompressedRows? {
+    if let structure = self as? any RowsStructure { return structure.rows }
+    return (self as? any SumStructure)?.sparse.singleWeights
+  }
+}

@@ -81,19 +81,16 @@ package struct RunCost: Sendable {
     return Double((0..<steps).reduce(0) { $0 + parameters(step: $1) }) / Double(steps)
   }
 
-  /// Bytes held at most: the model at its largest, and what stands beside it.
-  package func bytes(start: MistralPlan) -> Int {
-    var bytes = max(start, target, batch, sequence)
-    if let role = method?.companion { bytes += target.companionBytes(role, batch: batch, sequence: sequence) }
+  /// Held at most: the model at its largest, and what stands beside it.
+  package func memory(start: MistralPlan) -> MemoryPlan {
+    var memory = start.memory(batch: batch, sequence: sequence).joined(target.memory(batch: batch, sequence: sequence))
+    // A change of patterns makes values and moments anew while the old ones are there.
+    if method != nil { memory.beside += memory.parameters / 4 * 3 }
+    if let role = method?.companion { memory.beside += target.companionBytes(role, batch: batch, sequence: sequence) }
     if method?.needsDenseGradient == true {
-      bytes += target.companionBytes(.observer, batch: batch, sequence: sequence)
+      memory.beside += target.companionBytes(.observer, batch: batch, sequence: sequence)
     }
-    if guide != nil { bytes += target.companionBytes(.guide, batch: batch, sequence: sequence) }
-    return bytes
-  }
-
-  private func max(_ a: MistralPlan, _ b: MistralPlan, _ batch: Int, _ sequence: Int) -> Int {
-    Swift.max(
-      a.trainingBytes(batch: batch, sequence: sequence), b.trainingBytes(batch: batch, sequence: sequence))
+    if guide != nil { memory.beside += target.companionBytes(.guide, batch: batch, sequence: sequence) }
+    return memory
   }
 }

@@ -21,12 +21,17 @@ package struct RunPlan: Sendable {
     model = try MistralPlan(
       c.architecture, structure: c.structure, density: c.density, seed: seed, options: try RunPlan.options(c))
     let cost = try RunCost(c, target: model, seed: seed)
+    let memory = cost.memory(start: try RunPlan.start(of: model, c, seed))
     record = RunRecord(
       argv: argv, structure: model.structureLabel, configuration: c, seed: seed, machine: machine, versions: versions,
       commit: Commit.current, parameters: RunRecord.Count(whole: model.parameterCount, mlp: model.mlpParameterCount),
       density: RunRecord.Density(whole: model.density, mlp: model.mlpDensity), effectiveWidth: model.effectiveWidth,
       flopsPerStep: model.flopsPerStep(batch: c.batch, sequence: c.sequence), trainingFlops: cost.trainingFlops,
-      averageParameters: cost.averageParameters, plannedBytes: cost.bytes(start: try RunPlan.start(of: model, c, seed)),
+      averageParameters: cost.averageParameters, plannedBytes: memory.total,
+      memory: RunRecord.Memory(
+        parameters: memory.parameters, activations: memory.activations, passing: memory.passing,
+        patterns: memory.patterns, beside: memory.beside,
+        process: ProcessMemory.current()),
       tokensPerParameter: Double(c.steps) * Double(c.batch * c.sequence) / Double(model.parameterCount),
       time: TimeStamp.now())
   }

@@ -48,11 +48,10 @@ package final class Trainer {
     configuration = c
     cost = try RunCost(c, target: plan, seed: record.seed)
     let start = try RunPlan.start(of: plan, c, record.seed)
-    let needed = cost.bytes(start: start)
-    guard needed <= record.machine.memoryBytes else {
+    guard !record.exceedsMemory else {
       throw Refusal.badInput(
-        "training needs \(needed) bytes of memory and this machine has \(record.machine.memoryBytes); use a smaller "
-          + "model, batch or sequence")
+        "training needs \(record.plannedBytes ?? 0) bytes of memory beside the \(record.memory?.process ?? 0) that program and "
+          + "text hold, and this machine has \(record.machine.memoryBytes); use a smaller model, batch or sequence")
     }
     guard corpus.largestToken < c.architecture.vocabularySize else {
       throw Refusal.badInput(

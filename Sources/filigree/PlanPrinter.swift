@@ -16,6 +16,9 @@ struct PlanPrinter {
     let tokensPerStep: Int
     let tokensPerParameter: Double
     let memoryBytes: Int
+    let memory: RunRecord.Memory?
+    let machineMemoryBytes: Int
+    let exceedsMemory: Bool
     let leastSecondsPerStep: Double
     let configuration: TrainingConfiguration
   }
@@ -29,7 +32,8 @@ struct PlanPrinter {
       effectiveWidth: record.effectiveWidth, averageParameters: record.averageParameters,
       flopsPerStep: record.flopsPerStep, trainingFlops: record.trainingFlops, tokensPerStep: c.batch * c.sequence,
       tokensPerParameter: record.tokensPerParameter ?? 0,
-      memoryBytes: record.plannedBytes ?? run.model.trainingBytes(batch: c.batch, sequence: c.sequence),
+      memoryBytes: record.plannedBytes ?? 0, memory: record.memory, machineMemoryBytes: record.machine.memoryBytes,
+      exceedsMemory: record.exceedsMemory,
       leastSecondsPerStep: average / record.machine.peakFlopsPerSecond, configuration: c)
     if json { return Output.write(try RecordJSON.indented(plan, for: "standard output") + [10]) }
     let seconds = plan.leastSecondsPerStep
@@ -42,16 +46,28 @@ struct PlanPrinter {
       tokens a step   \(Numeral.grouped(plan.tokensPerStep)) (\(c.batch) x \(c.sequence)), \(Numeral.grouped(c.steps)) steps
       in all          \(Numeral.fixed(plan.tokensPerParameter, 2)) tokens per parameter\(plan.tokensPerParameter < 20 ? ": an early curve, below 20" : "")
       operations      \(Numeral.fixed(plan.flopsPerStep / 1e9, 2)) GFLOP a step\(added(average, plan.flopsPerStep))
-      memory          \(Numeral.fixed(Double(plan.memoryBytes) / 1e9, 3)) GB\(tooMuch(plan, record.machine))
+      memory          \(gigabytes(plan.memoryBytes))\(parts(plan))\(tooMuch(plan))
       time            at least \(Numeral.fixed(seconds, 3)) s a step, \(ProgressLine.clock(seconds * Double(c.steps))) in all, \
       at this machine's measured peak of \(Numeral.fixed(record.machine.peakFlopsPerSecond / 1e9, 1)) GFLOP/s
       """)
   }
 
-  private func tooMuch(_ plan: Plan, _ machine: MachineRecord) -> String {
-    guard machine.memoryBytes > 0, plan.memoryBytes > machine.memoryBytes else { return "" }
-    return
-      ": more than the \(Numeral.fixed(Double(machine.memoryBytes) / 1e9, 3)) GB of this machine, where it will not run"
+  private func gigabytes(_ bytes: Int) -> String { "\(Numeral.fixed(Double(bytes) / 1e9, 3)) GB" }
+
+  private func parts(_ plan: Plan) -> String {
+    guard let memory = plan.memory else { return "" }
+    let parts = [
+      ("parameters", memory.parameters), ("activations", memory.activations), ("passing", memory.passing),
+      ("patterns", memory.patterns),
+      ("beside the model", memory.beside),
+    ]
+    let text = parts.filter { $0.1 > 0 }.map { "\($0.0) \(gigabytes($0.1))" }.joined(separator: ", ")
+    return " (\(text))" + (memory.process.map { ", and program and text hold \(gigabytes($0)) now" } ?? "")
+  }
+
+  private func tooMuch(_ plan: Plan) -> String {
+    plan.exceedsMemory
+      ? ": more than the \(gigabytes(plan.machineMemoryBytes)) of this machine, where it will not run" : ""
   }
 
   /// What training adds to the model's own operations: guides, dense gradients, a dense beginning.

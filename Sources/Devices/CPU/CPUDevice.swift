@@ -61,18 +61,31 @@ public final class CPUDevice: Device, @unchecked Sendable {
 
   // MARK: Memory
 
+  private static let largePage = 1 << 21
+
+  /// What a buffer of so many bytes, at most 2^60, holds of memory once it is written: whole pages of 4 KiB. Its large pages
+  /// lie inside, so that it never holds more than this.
+  package static func heldBytes(for byteCount: Int) -> Int { max(4096, (byteCount + 4095) / 4096 * 4096) }
+
   /// Zeroed memory straight from the kernel, given back to it when freed: what a run has held shows in the process's
-  /// size, and large pages spare the address translation.
+  /// size. From 2 MiB on it begins where a large page does, as many as fit spare the address translation, and the rest is
+  /// in small ones.
   private func allocate(byteCount: Int) throws -> Buffer {
-    let page = 1 << (byteCount >= 1 << 21 ? 21 : 12)
-    let rounded = max(page, (byteCount + page - 1) / page * page)
-    guard let address = mmap(nil, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-      address != MAP_FAILED
-    else {
-      throw Refusal.failed("\(byteCount) bytes of memory cannot be had; use a smaller model, batch or sequence")
+    func refusal() -> Refusal {
+      .failed("\(byteCount) bytes of memory cannot be had; use a smaller model, batch or sequence")
     }
-    if page > 4096 { madvise(address, rounded, MADV_HUGEPAGE) }
-    return Buffer(address: address, byteCount: rounded) { munmap($0, rounded) }
+    guard byteCount <= 1 << 60 else { throw refusal() }
+    let held = CPUDevice.heldBytes(for: byteCount)
+    let slack = byteCount >= CPUDevice.largePage ? CPUDevice.largePage : 0
+    guard let whole = mmap(nil, held + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      whole != MAP_FAILED
+    else { throw refusal() }
+    let before = slack == 0 ? 0 : (slack - Int(UInt(bitPattern: whole) % UInt(slack))) % slack
+    let address = whole + before
+    if before > 0 { munmap(whole, before) }
+    if before < slack { munmap(address + held, slack - before) }
+    if slack > 0 { madvise(address, held, MADV_HUGEPAGE) }
+    return Buffer(address: address, byteCount: held) { munmap($0, held) }
   }
 
   public func makeVector(count: Int) throws -> Vector {

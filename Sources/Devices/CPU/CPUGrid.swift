@@ -224,6 +224,11 @@ extension CPUDevice {
     }
   }
 
+  /// The most that a dense weight gradient borrows for the panels that it turns at once.
+  package static func turnedBytes(inputs: Int, tokens: Int) -> Int {
+    (inputs + 15) / 16 * min(panelsPerPackedSum, (tokens + 15) / 16) * 1024
+  }
+
   /// 16 features of some panels, token-major: [panels * 16 tokens, 16 features], zeros beyond the group's members.
   private func turn(
     _ x: Activations, _ panels: Range<Int>, _ groups: FeatureGroups, group: Int, square: Int,

@@ -1,0 +1,67 @@
+import Foundation
+import Records
+import Testing
+
+/// What a run is planned to hold is what it holds, and a plan that this machine cannot hold says so in both forms.
+@Suite struct MemoryPlanTests {
+  /// A run of few steps with a checkpoint among them, on text that takes no time to make.
+  private func train(_ arguments: [String]) throws -> (plan: RunRecord, peak: Int?) {
+    let place = try Workplace()
+    try place.write(Text.english, to: "text.txt")
+    let ending = try place.run(
+      ["train", "--quiet", "--data", "text.txt", "--out", "run", "--steps", "3", "--checkpoint-every", "1"]
+        + ["--evaluate-every", "3", "--threads", "2"] + arguments)
+    #expect(ending.status == 0, "\(ending.errors)")
+    let plan = try RecordJSON.read(RunRecord.self, from: place["run/run.json"])
+    let metrics = try JSONLines.read(MetricRecord.self, from: place["run/metrics.jsonl"])
+    return (plan, metrics.compactMap(\.peakBytes).max())
+  }
+
+  @Test(
+    "Planned and measured peak agree within 5 % for small presets, where pages and scratch weigh most",
+    arguments: [
+      ["--preset", "mistral-tiny"],
+      ["--preset", "mistral-tiny", "--structure", "csr", "--density", "0.25"],
+      ["--preset", "mistral-tiny", "--structure", "monarch-4"],
+      ["--preset", "mistral-4m", "--batch", "4"],
+    ])
+  func peak(_ arguments: [String]) throws {
+    let (plan, peak) = try train(arguments)
+    let planned = try #require(plan.plannedBytes), memory = try #require(plan.memory)
+    #expect(
+      planned == memory.parameters + memory.activations + memory.passing + memory.patterns + memory.beside)
+    // A kernel that counts no resident memory leaves nothing to compare.
+    guard let peak else { return #expect(!FileManager.default.fileExists(atPath: "/proc/self/status")) }
+    #expect(
+      abs(Double(peak) / Double(planned) - 1) <= 0.05, "\(arguments): planned \(planned), measured \(peak), \(memory)")
+  }
+
+  @Test("A method that changes patterns holds no more than 5 % above its plan", arguments: ["set", "rigl"])
+  func changes(_ method: String) throws {
+    let (plan, peak) = try train([
+      "--preset", "mistral-tiny", "--structure", "csr", "--density", "0.25", "--method", method, "--updates", "2",
+      "--change-from", "0.1", "--change-to", "0.9",
+    ])
+    let planned = try #require(plan.plannedBytes)
+    #expect(try #require(plan.memory).beside > 0)
+    guard let peak else { return #expect(!FileManager.default.fileExists(atPath: "/proc/self/status")) }
+    #expect(Double(peak) <= 1.05 * Double(planned), "planned \(planned), measured \(peak)")
+  }
+
+  @Test("A plan beyond the machine's memory says so, in words and as a field; one within it does not")
+  func beyondMemory() throws {
+    let place = try Workplace()
+    // Some 50 terabytes of activations.
+    let large = ["train", "--preset", "mistral-162m", "--dry-run", "--batch", "1024", "--sequence", "65536"]
+    let small = ["train", "--preset", "mistral-tiny", "--dry-run"]
+    for (arguments, exceeds) in [(large, true), (small, false)] {
+      let words = try place.run(arguments + ["--quiet"])
+      #expect(words.status == 0 && words.output.contains("more than the") == exceeds, "\(words.output)")
+      let plan = try JSON(try place.run(arguments + ["--json"]).output)
+      #expect(try plan["exceedsMemory"].value as? Bool == exceeds)
+      let needed = try plan["memoryBytes"].number + (try plan["memory"]["process"].number)
+      #expect(try (needed > plan["machineMemoryBytes"].number) == exceeds)
+      #expect(try plan["memory"]["activations"].number > 0)
+    }
+  }
+}
