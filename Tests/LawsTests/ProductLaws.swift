@@ -6,7 +6,7 @@ import Testing
 
 /// Laws of the three products, for every member of the catalog on every instruction set of this machine.
 @Suite struct ProductLaws {
-  static let tokens = [0, 1, 15, 16, 17, 100]
+  static let tokens = [0, 1, 2, 3, 4, 7, 15, 16, 17, 100]
 
   @Test(
     "1 definition: forward(x) is x times the materialized matrix, within the rounding bound", arguments: Subject.all)
@@ -47,8 +47,8 @@ import Testing
 
   @Test("3 gradient: W is affine in each tensor, so a step d changes <dy, y> by <dvalues, d>", arguments: Subject.all)
   func gradient(_ subject: Subject) throws {
-    // Below one panel's edge, in the middle, and beyond the tokens that one sum takes, 128 or 256.
-    for tokens in [17, 49, 300] { try gradient(subject, tokens: tokens) }
+    // Few; beyond one panel's edge, in the middle, and beyond the tokens that one sum takes, 128 or 256.
+    for tokens in [1, 3, 8, 17, 49, 300] { try gradient(subject, tokens: tokens) }
   }
 
   private func gradient(_ subject: Subject, tokens: Int) throws {

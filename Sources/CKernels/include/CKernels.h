@@ -67,6 +67,15 @@ typedef struct fg_sddmm {
   int32_t panels;
 } fg_sddmm;
 
+// A pattern in row order and its operands for few tokens: `lanes` (1, 4 or 8) numbers for every row and column.
+typedef struct fg_few {
+  const int32_t *start, *column;
+  float *value;
+  ptrdiff_t begin, end;
+  float *x, *y;
+  int32_t lanes;
+} fg_few;
+
 // One AdamW step on `count` numbers (Loshchilov and Hutter 2019, in PyTorch's order of operations).
 typedef struct fg_adamw {
   float *value, *first, *second;

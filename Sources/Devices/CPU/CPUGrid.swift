@@ -52,6 +52,12 @@ extension CPUDevice {
     precondition(values.count == stored && x.tokens == y.tokens)
     let panels = x.panels
     guard panels > 0 else { return }
+    if CPUDevice.fewOfBlocks.contains(x.tokens) {
+      count(flops: 2 * stored * x.tokens)
+      return try multiplyFew(product, x, accumulate: accumulate) {
+        self.tile(product, $0, values, x, y, panels: 0..<1)
+      }
+    }
     let units = product.units(rowsPerTask: CPUDevice.rowsPerTask)
     // A group of panels that stays in the second-level cache beside a task's weights, and leaves work for every thread.
     let most =
@@ -70,22 +76,7 @@ extension CPUDevice {
         tile.accumulate = accumulate ? 1 : 0
         tile.past = whole && !accumulate && CPUDevice.passesCaches(y) ? 1 : 0
         if whole {
-          product.start.withUnsafeBufferPointer { start in
-            product.neighbour.withUnsafeBufferPointer { neighbour in
-              let begin = Int(start[unit.group]), end = Int(start[unit.group + 1])
-              tile.segments = end - begin
-              tile.xIndex = neighbour.baseAddress.map { $0 + begin }
-              if let block = product.block {
-                block.withUnsafeBufferPointer {
-                  tile.wIndex = $0.baseAddress.map { $0 + begin }
-                  self.kernels.multiply(&tile)
-                }
-              } else {
-                tile.w += begin * tile.wSegment
-                self.kernels.multiply(&tile)
-              }
-            }
-          }
+          product.withBlocks(of: unit, &tile) { self.kernels.multiply(&$0) }
         } else {
           let pack = scratch.address.assumingMemoryBound(to: Float.self) + worker * packBytes / 4
           self.multiplyPieces(product, unit, &tile, pack: pack)
@@ -161,6 +152,8 @@ extension CPUDevice {
       return try accumulateNarrowGradient(grid, dy: dy, x: x, into: dvalues)
     }
     let packs = grid.count >= CPUDevice.weightsWorthPacking * dy.features
+    // Of one panel that is not full only the live tokens are summed.
+    let tokens = min(16, x.tokens)
     let panelsAtOnce = max(1, min(packs ? CPUDevice.panelsPerPackedSum : CPUDevice.panelsPerSum, x.panels))
     let squareFloats = panelsAtOnce * 256
     let packFloats = packs ? CPUDevice.rowsPerTask * panelsAtOnce * 16 : 0
@@ -193,14 +186,14 @@ extension CPUDevice {
           tile.yPanel = 16
           tile.rows = unit.rows.count
           tile.segments = panels.count
-          tile.length = 16
+          tile.length = tokens
           tile.accumulate = 1
           if packs && grid.rowStart[unit.group] < grid.rowStart[unit.group + 1] {
             let copy = copies + worker * packFloats
             self.kernels.pack(&tile, copy)
             tile.w = UnsafePointer(copy)
             tile.packed = 1
-            tile.length = 16 * panels.count
+            tile.length = tokens * panels.count
             tile.segments = 1
           }
           for k in Int(grid.rowStart[unit.group])..<Int(grid.rowStart[unit.group + 1]) {
@@ -251,7 +244,7 @@ extension CPUDevice {
 }
 
 /// One direction of a grid: what `multiply` walks, whether forward or transposed.
-private struct GridProduct {
+struct GridProduct {
   let outputs: FeatureGroups
   let inputs: FeatureGroups
   let start: [Int32]
@@ -264,6 +257,25 @@ private struct GridProduct {
   struct Unit {
     let group: Int
     let rows: Range<Int>
+  }
+
+  /// Lends a tile that sums over all blocks of its rows at once.
+  func withBlocks(of unit: Unit, _ tile: inout fg_product, _ body: (inout fg_product) -> Void) {
+    start.withUnsafeBufferPointer { start in
+      neighbour.withUnsafeBufferPointer { neighbour in
+        let begin = Int(start[unit.group])
+        tile.segments = Int(start[unit.group + 1]) - begin
+        tile.xIndex = neighbour.baseAddress.map { $0 + begin }
+        guard let block else {
+          tile.w += begin * tile.wSegment
+          return body(&tile)
+        }
+        block.withUnsafeBufferPointer {
+          tile.wIndex = $0.baseAddress.map { $0 + begin }
+          body(&tile)
+        }
+      }
+    }
   }
 
   /// The rows of all groups in pieces of at most `rowsPerTask`, as equal as can be.

@@ -17,6 +17,11 @@ extension CPUDevice {
     _ pattern: CompressedRows, _ values: Vector, _ x: Activations, into y: Activations, accumulate: Bool
   ) throws {
     precondition(x.features == pattern.columns && y.features == pattern.rows && values.count == pattern.count)
+    if CPUDevice.fewOfRows.contains(x.tokens) {
+      precondition(x.tokens == y.tokens)
+      count(flops: 2 * pattern.count * x.tokens)
+      return try multiplyFew(pattern, values, x, y, accumulate: accumulate)
+    }
     let walk = pattern.walks.rows(of: pattern, tiled: x.panels >= CPUDevice.panelsWorthTiling)
     try multiply(walk, values, x, y, accumulate: accumulate)
   }
@@ -34,6 +39,11 @@ extension CPUDevice {
     _ pattern: CompressedRows, _ values: Vector, _ dy: Activations, into dx: Activations, accumulate: Bool
   ) throws {
     precondition(dy.features == pattern.rows && dx.features == pattern.columns && values.count == pattern.count)
+    if CPUDevice.fewOfRows.contains(dy.tokens) {
+      precondition(dy.tokens == dx.tokens)
+      count(flops: 2 * pattern.count * dy.tokens)
+      return try multiplyFewTransposed(pattern, values, dy, dx, accumulate: accumulate)
+    }
     let walk = pattern.walks.columns(of: pattern, tiled: dy.panels >= CPUDevice.panelsWorthTiling)
     try multiply(walk, values, dy, dx, accumulate: accumulate)
   }
@@ -80,6 +90,10 @@ extension CPUDevice {
   ) throws {
     precondition(dy.features == pattern.rows && x.features == pattern.columns && dvalues.count == pattern.count)
     precondition(x.tokens == dy.tokens)
+    if CPUDevice.fewOfRows.contains(x.tokens) {
+      count(flops: 2 * pattern.count * x.tokens)
+      return try accumulateFewGradient(pattern, dy: dy, x: x, into: dvalues)
+    }
     let walk = pattern.walks.rows(of: pattern, tiled: x.panels >= CPUDevice.panelsWorthTiling)
     let panelsAtOnce = Int(kernels.rowPanels)
     let lineFloats = panelsAtOnce * walk.columnsPerTile * 16

@@ -1,0 +1,129 @@
+import Arrays
+import CKernels
+import Glibc
+
+/// Products of few tokens, as in decoding, where weights are read for little arithmetic and lines are mostly zeros: the
+/// operands are made compact, and every weight is read once.
+extension CPUDevice {
+  /// Tokens whose blocks are read once and whose sums stay in registers; of more, a line wastes less than a second pass.
+  static let fewOfBlocks = 1...4
+  /// Single weights cost more than arithmetic: here up to eight tokens are few.
+  static let fewOfRows = 1...8
+
+  /// Pieces of a transposed product of single weights: each sums apart, whatever the threads.
+  private static let fewPieces = 4
+
+  /// One direction of a grid, `tile` being all of a task but its blocks.
+  func multiplyFew(
+    _ product: GridProduct, _ x: Activations, accumulate: Bool, tile: (GridProduct.Unit) -> fg_product
+  ) throws {
+    let units = product.units(rowsPerTask: 64), inputs = product.inputs, tokens = x.tokens
+    try withBuffer(byteCount: max(64, inputs.features * tokens * 4)) { scratch in
+      let compact = scratch.address.assumingMemoryBound(to: Float.self)
+      for group in 0..<inputs.groups {
+        for member in 0..<inputs.members {
+          let line = x.lines + inputs.feature(group, member) * 16
+          for t in 0..<tokens { compact[t * inputs.features + group * inputs.members + member] = line[t] }
+        }
+      }
+      pool.run(units.count) { task in
+        let unit = units[task]
+        var tile = tile(unit)
+        tile.x = UnsafePointer(compact)
+        tile.xPanel = inputs.features
+        tile.xSegment = inputs.members
+        tile.xStep = 1
+        tile.accumulate = accumulate ? 1 : 0
+        product.withBlocks(of: unit, &tile) { self.kernels.multiplyFew(&$0, Int32(tokens)) }
+      }
+    }
+  }
+
+  func multiplyFew(
+    _ pattern: CompressedRows, _ values: Vector, _ x: Activations, _ y: Activations, accumulate: Bool
+  ) throws {
+    try withFew(pattern, values, columns: x, rows: y, fillRows: false) { few, run in
+      run { self.kernels.spmmFew(&$0) }
+      self.expand(few.y, Int(few.lanes), into: y, accumulate: accumulate)
+    }
+  }
+
+  func multiplyFewTransposed(
+    _ pattern: CompressedRows, _ values: Vector, _ dy: Activations, _ dx: Activations, accumulate: Bool
+  ) throws {
+    let pieces = min(CPUDevice.fewPieces, max(1, pattern.rows))
+    try withFew(pattern, values, columns: nil, rows: dy, fillRows: true) { few, _ in
+      let numbers = pattern.columns * Int(few.lanes)
+      try withBuffer(byteCount: max(64, pieces * numbers * 4)) { scratch in
+        let sums = scratch.address.assumingMemoryBound(to: Float.self)
+        pool.run(pieces) { piece in
+          var few = few
+          few.x = sums + piece * numbers
+          memset(few.x, 0, numbers * 4)
+          few.begin = piece * pattern.rows / pieces
+          few.end = (piece + 1) * pattern.rows / pieces
+          self.kernels.spmmFewTransposed(&few)
+        }
+        for piece in 1..<max(1, pieces) { for i in 0..<numbers { sums[i] += sums[piece * numbers + i] } }
+        self.expand(sums, Int(few.lanes), into: dx, accumulate: accumulate)
+      }
+    }
+  }
+
+  func accumulateFewGradient(
+    _ pattern: CompressedRows, dy: Activations, x: Activations, into dvalues: Vector
+  ) throws {
+    try withFew(pattern, dvalues, columns: x, rows: dy, fillRows: true) { _, run in
+      run { self.kernels.sddmmFew(&$0) }
+    }
+  }
+
+  /// Lends the operands of a pattern compact, and a way to run a kernel over all its rows.
+  private func withFew(
+    _ pattern: CompressedRows, _ values: Vector, columns: Activations?, rows: Activations, fillRows: Bool,
+    _ body: (fg_few, (@Sendable (inout fg_few) -> Void) -> Void) throws -> Void
+  ) throws {
+    let tokens = rows.tokens, lanes = tokens == 1 ? 1 : tokens <= 4 ? 4 : 8
+    try withBuffer(byteCount: max(64, (pattern.rows + pattern.columns) * lanes * 4)) { scratch in
+      try pattern.rowStart.withUnsafeBufferPointer { start in
+        try pattern.column.withUnsafeBufferPointer { column in
+          var few = fg_few()
+          few.start = start.baseAddress
+          few.column = column.baseAddress
+          few.value = values.pointer
+          few.lanes = Int32(lanes)
+          few.x = scratch.address.assumingMemoryBound(to: Float.self)
+          few.y = few.x + pattern.columns * lanes
+          if let columns { self.compact(columns, lanes, into: few.x) }
+          if fillRows { self.compact(rows, lanes, into: few.y) }
+          let all = few, rowsPerTask = 256
+          try body(all) { kernel in
+            self.pool.run((pattern.rows + rowsPerTask - 1) / rowsPerTask) { task in
+              var few = all
+              few.begin = task * rowsPerTask
+              few.end = min(pattern.rows, (task + 1) * rowsPerTask)
+              kernel(&few)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// [features, lanes]: the tokens of each feature, then zeros.
+  private func compact(_ x: Activations, _ lanes: Int, into target: UnsafeMutablePointer<Float>) {
+    for f in 0..<x.features {
+      for t in 0..<lanes { target[f * lanes + t] = t < x.tokens ? x.lines[f * 16 + t] : 0 }
+    }
+  }
+
+  private func expand(
+    _ source: UnsafePointer<Float>, _ lanes: Int, into y: Activations, accumulate: Bool
+  ) {
+    for f in 0..<y.features {
+      let line = y.lines + f * 16
+      if !accumulate { memset(line, 0, 64) }
+      for t in 0..<y.tokens { line[t] += source[f * lanes + t] }
+    }
+  }
+}
