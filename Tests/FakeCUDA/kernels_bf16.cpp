@@ -63,3 +63,14 @@ namespace pointwise {
 namespace rows {
 #include "../../Sources/CCUDA/kernels/rows.cu"
 } // namespace rows
+#undef LINE
+namespace runsTensor {
+#include "../../Sources/CCUDA/kernels/runs_tensor.cu"
+} // namespace runsTensor
+#undef DEPTH
+#undef PAD
+#undef TOKENS
+#undef KEPT
+namespace runsTensorGradient {
+#include "../../Sources/CCUDA/kernels/runs_tensor_gradient.cu"
+} // namespace runsTensorGradient
