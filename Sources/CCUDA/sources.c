@@ -36,6 +36,12 @@ static const unsigned char gridTensor[] = {
 static const unsigned char gridTensorGradient[] = {
 #embed "kernels/grid_tensor_gradient.cu"
     , 0};
+static const unsigned char gridTensorShared[] = {
+#embed "kernels/grid_tensor_shared.cu"
+    , 0};
+static const unsigned char gridTensorGradientShared[] = {
+#embed "kernels/grid_tensor_gradient_shared.cu"
+    , 0};
 static const unsigned char layout[] = {
 #embed "kernels/layout.cu"
     , 0};
@@ -73,6 +79,7 @@ static const fg_source sources[] = {
     SOURCE("embedding.cu", embedding), SOURCE("grid.cu", grid), SOURCE("grid_tensor.cu", gridTensor),
     SOURCE("grid_tensor_gradient.cu", gridTensorGradient), SOURCE("layout.cu", layout), SOURCE("limits.cu", limits),
     SOURCE("loss.cu", loss), SOURCE("norm.cu", norm), SOURCE("optimizer.cu", optimizer), SOURCE("pointwise.cu", pointwise),
+    SOURCE("grid_tensor_shared.cu", gridTensorShared), SOURCE("grid_tensor_gradient_shared.cu", gridTensorGradientShared),
     SOURCE("rows.cu", rows), SOURCE("runs_tensor.cu", runsTensor), SOURCE("runs_tensor_gradient.cu", runsTensorGradient)};
 
 fg_source fg_source_at(int index) {

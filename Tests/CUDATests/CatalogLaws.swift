@@ -51,6 +51,12 @@ struct CUDASubject: CustomTestStringConvertible, Sendable {
         if let member = try? Catalog.member(label, of: shape, density: 1, seed: 3) { add(member) }
       }
     }
+    // Rows of blocks enough to share columns of x, and rows of blocks long enough to share dy.
+    for (label, density) in [("bsr-128", 1), ("bsr-64", 0.6), ("bsr-32", 0.7), ("bsr-32x48", 0.7)] {
+      for shape in [Shape(outputs: 512, inputs: 384), Shape(outputs: 384, inputs: 512)] {
+        if let member = try? Catalog.member(label, of: shape, density: density, seed: 3) { add(member) }
+      }
+    }
     return subjects
   }()
 

@@ -38,6 +38,19 @@ namespace gridTensorGradient {
 } // namespace gridTensorGradient
 #undef DEPTH
 #undef STRIDE
+namespace gridTensorShared {
+#include "../../Sources/CCUDA/kernels/grid_tensor_shared.cu"
+} // namespace gridTensorShared
+#undef DEPTH
+#undef PAD
+#undef TOKENS
+#undef HEIGHT
+namespace gridTensorGradientShared {
+#include "../../Sources/CCUDA/kernels/grid_tensor_gradient_shared.cu"
+} // namespace gridTensorGradientShared
+#undef DEPTH
+#undef STRIDE
+#undef WIDTH
 namespace layout {
 #include "../../Sources/CCUDA/kernels/layout.cu"
 } // namespace layout

@@ -70,12 +70,25 @@ typedef struct fg_grid {
   int pitch, accumulate, stages;
 } fg_grid;
 
+/* The same by tiles of `share` rows: tile t has the rows row[t * share + p], -1 where there is none, and meets the neighbours
+   k in start[t] ..< start[t + 1], where block[k * share + p] is its row's block, -1 where there is none, and bit p of present[k]
+   says whether there is one. Every group has as many members as a block of the kernel has rows. */
+typedef struct fg_grid_shared {
+  const void *w, *x;
+  void *y;
+  const int *start, *neighbour, *block, *present, *row;
+  int *counter;
+  int tiles, outGroup, inMembers, inGroup;
+  int rowStride, stepStride, blockSize;
+  int pitch, accumulate, stages;
+} fg_grid_shared;
+
 /* dvalues[k][i][j] += sum over tokens of dy[out(row[k], i)] * x[in(column[k], j)]; with splits > 1 the parts of the sum go to
-   partial [splits, blocks, outMembers, inMembers] first. */
+   partial [splits, blocks, outMembers, inMembers] first. Bundles are triples of a row and the first and number of its pieces. */
 typedef struct fg_grid_gradient {
   const void *dy, *x;
   float *dvalues, *partial;
-  const int *row, *column;
+  const int *row, *column, *bundle;
   int blocks, outMembers, outGroup, outStride;
   int inMembers, inGroup, inStride;
   int pitch, splits, stages;

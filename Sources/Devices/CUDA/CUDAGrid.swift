@@ -5,11 +5,12 @@ import CCUDA
 ///
 /// - a diagonal of blocks (dense, block-diagonal, every factor) by cuBLASLt: one member of a batch for a group, and a stride
 ///   permutation is only another stride of the matrices;
-/// - blocks whose sides are multiples of 16 in contiguous groups, in bf16, by the tensor-core kernels;
+/// - blocks whose sides are multiples of 16 in contiguous groups, in bf16, by the tensor-core kernels, in tiles that share where
+///   there is enough in common (`CUDASharedGrid.swift`);
 /// - everything else by the general kernels.
 extension CUDADevice {
   /// One direction of a grid.
-  private struct Direction {
+  struct Direction {
     let outputs: FeatureGroups
     let inputs: FeatureGroups
     let start: UnsafePointer<Int32>
@@ -137,6 +138,7 @@ extension CUDADevice {
     _ grid: BlockGrid, _ weights: UnsafeMutableRawPointer, _ x: Activations, into y: Activations, accumulate: Bool,
     _ direction: Direction
   ) throws {
+    if try multiplyShared(grid, weights, x, into: y, accumulate: accumulate, direction) { return }
     let rows = BlockGrid.tile(direction.outputs.members), depth = 64, pad = 8, tokens = 128
     let stage = max(rows * (depth + pad), depth * (rows + pad)) + depth * (tokens + pad)
     let (stages, shared) = ring(stageBytes: stage * 2)
@@ -204,6 +206,7 @@ extension CUDADevice {
   private func gradientOnTensorCores(_ grid: BlockGrid, _ arguments: fg_grid_gradient, into dvalues: Vector) throws {
     var a = arguments
     let side = min(BlockGrid.tile(grid.outputs.members), BlockGrid.tile(grid.inputs.members)), stride = 72
+    if try gradientShared(grid, a, side: side, into: dvalues) { return }
     let (stages, shared) = ring(stageBytes: 2 * side * stride * 2, atLeast: side * (side + 4) * 4)
     a.stages = Int32(stages)
     try launchInShares(
