@@ -36,6 +36,12 @@ static const unsigned char gridTensor[] = {
 static const unsigned char gridTensorGradient[] = {
 #embed "kernels/grid_tensor_gradient.cu"
     , 0};
+static const unsigned char gridTensorShared[] = {
+#embed "kernels/grid_tensor_shared.cu"
+    , 0};
+static const unsigned char gridTensorGradientShared[] = {
+#embed "kernels/grid_tensor_gradient_shared.cu"
+    , 0};
 static const unsigned char layout[] = {
 #embed "kernels/layout.cu"
     , 0};
@@ -57,6 +63,12 @@ static const unsigned char pointwise[] = {
 static const unsigned char rows[] = {
 #embed "kernels/rows.cu"
     , 0};
+static const unsigned char runsTensor[] = {
+#embed "kernels/runs_tensor.cu"
+    , 0};
+static const unsigned char runsTensorGradient[] = {
+#embed "kernels/runs_tensor_gradient.cu"
+    , 0};
 
 #define SOURCE(name, text) {name, (const char *)text}
 
@@ -67,7 +79,8 @@ static const fg_source sources[] = {
     SOURCE("embedding.cu", embedding), SOURCE("grid.cu", grid), SOURCE("grid_tensor.cu", gridTensor),
     SOURCE("grid_tensor_gradient.cu", gridTensorGradient), SOURCE("layout.cu", layout), SOURCE("limits.cu", limits),
     SOURCE("loss.cu", loss), SOURCE("norm.cu", norm), SOURCE("optimizer.cu", optimizer), SOURCE("pointwise.cu", pointwise),
-    SOURCE("rows.cu", rows)};
+    SOURCE("grid_tensor_shared.cu", gridTensorShared), SOURCE("grid_tensor_gradient_shared.cu", gridTensorGradientShared),
+    SOURCE("rows.cu", rows), SOURCE("runs_tensor.cu", runsTensor), SOURCE("runs_tensor_gradient.cu", runsTensorGradient)};
 
 fg_source fg_source_at(int index) {
   const fg_source none = {NULL, NULL};

@@ -14,13 +14,18 @@ public final class CompressedRows: Sendable {
   public let columnStart: [Int32]
   public let row: [Int32]
   public let source: [Int32]
+  /// What the pattern keeps to beside being sparse, and what its transpose does; nil where nothing is promised.
+  public let rule: RunRule?
+  public let transposedRule: RunRule?
   /// The orders in which the CPU walks this pattern.
   let walks = RowsWalks()
 
   public var count: Int { column.count }
 
-  /// - Throws: a `Refusal` when the arrays are not such a pattern; they may come from a file.
-  public init(rows: Int, columns: Int, rowStart: [Int32], column: [Int32]) throws {
+  /// - Throws: a `Refusal` when the arrays are not such a pattern, or do not keep to the rules; they may come from a file.
+  public init(
+    rows: Int, columns: Int, rowStart: [Int32], column: [Int32], rule: RunRule? = nil, transposedRule: RunRule? = nil
+  ) throws {
     let compressed = try CompressedRows.transposed(
       rows: rows, columns: columns, rowStart: rowStart, column: column, of: "sparse pattern")
     self.rows = rows
@@ -30,6 +35,20 @@ public final class CompressedRows: Sendable {
     columnStart = compressed.start
     row = compressed.row
     source = compressed.source
+    self.rule = rule
+    self.transposedRule = transposedRule
+    if let rule, !rule.holds(count: rows, columns: columns, start: rowStart, column: column) {
+      throw CompressedRows.broken(rule, "columns")
+    }
+    if let rule = transposedRule, !rule.holds(count: columns, columns: rows, start: columnStart, column: row) {
+      throw CompressedRows.broken(rule, "rows")
+    }
+  }
+
+  private static func broken(_ rule: RunRule, _ lines: String) -> Refusal {
+    Refusal.badInput(
+      "the sparse pattern does not hold \(rule.held) of every \(rule.run) \(lines)"
+        + (rule.shared < rule.run ? ", with \(rule.shared) of them shared by every \(rule.rows) rows" : ""))
   }
 
   /// Checks a compressed pattern and transposes it by counting.

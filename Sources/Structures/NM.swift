@@ -27,6 +27,9 @@ public struct NM: RowsStructure {
     let n: Int
     let m: Int
     let transposable: Bool
+    /// Of the pattern, and of its transpose where both keep to it.
+    var ofRows: RunRule { RunRule(held: n, shared: m, run: m) }
+    var ofColumns: RunRule? { transposable ? ofRows : nil }
   }
 
   public static func members(of shape: Shape, density: Double, seed: UInt64) -> [NM] {
@@ -49,14 +52,14 @@ public struct NM: RowsStructure {
         (columns: Array(0..<rule.m).shuffled(using: &generator), shifts: generator.sample(rule.n, below: rule.m))
       }
       let across = shape.inputs / rule.m
-      rows = .rows(of: shape) { row in
+      rows = .rows(of: shape, rule: rule.ofRows, transposedRule: rule.ofColumns) { row in
         (0..<across).flatMap { tile in
           let chosen = tiles[row / rule.m * across + tile]
           return chosen.shifts.map { tile * rule.m + chosen.columns[(row + $0) % rule.m] }.sorted()
         }
       }
     } else {
-      rows = .rows(of: shape) { _ in
+      rows = .rows(of: shape, rule: rule.ofRows) { _ in
         (0..<shape.inputs / rule.m).flatMap { run in
           generator.sample(rule.n, below: rule.m).map { run * rule.m + $0 }
         }
@@ -66,8 +69,9 @@ public struct NM: RowsStructure {
 
   public init(parameters: String, shape: Shape, pattern: Pattern) throws {
     let rule = try Self.rule(parameters, shape)
-    self.init(shape: shape, rows: try CompressedRows(pattern, of: shape), rule: rule)
-    guard holds else { throw Self.refusal(parameters, shape, "the pattern does not hold \(rule.n) of every \(rule.m)") }
+    self.init(
+      shape: shape,
+      rows: try CompressedRows(pattern, of: shape, rule: rule.ofRows, transposedRule: rule.ofColumns), rule: rule)
   }
 
   private init(shape: Shape, rows: CompressedRows, rule: Rule) {
@@ -100,28 +104,13 @@ public struct NM: RowsStructure {
     return rule
   }
 
-  /// Whether the pattern is what the label says.
-  private var holds: Bool {
-    let n = rule.n, m = rule.m
-    let byRow = (0..<shape.outputs).allSatisfy { row in
-      let runs = rows.columns(in: row).reduce(into: [Int: Int]()) { $0[Int($1) / m, default: 0] += 1 }
-      return runs.count == shape.inputs / m && runs.values.allSatisfy { $0 == n }
-    }
-    guard byRow, rule.transposable else { return byRow }
-    return (0..<shape.inputs).allSatisfy { column in
-      let range = Int(rows.columnStart[column])..<Int(rows.columnStart[column + 1])
-      let runs = rows.row[range].reduce(into: [Int: Int]()) { $0[Int($1) / m, default: 0] += 1 }
-      return runs.count == shape.outputs / m && runs.values.allSatisfy { $0 == n }
-    }
-  }
-
   /// The N greatest scores of every run; a transposable pattern stays as it is.
   public func repatterned(for scores: [Double]) -> NM {
     guard !rule.transposable else { return self }
     let (n, m) = (rule.n, rule.m)
     return NM(
       shape: shape,
-      rows: .rows(of: shape) { row in
+      rows: .rows(of: shape, rule: rule.ofRows) { row in
         (0..<shape.inputs / m).flatMap { run in
           let place = row * shape.inputs + run * m
           return (0..<m).sorted { (scores[place + $0], $1) > (scores[place + $1], $0) }.prefix(n).sorted()

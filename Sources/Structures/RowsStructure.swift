@@ -71,28 +71,37 @@ extension RowsStructure {
 
 extension CompressedRows {
   /// The pattern that a checkpoint describes.
-  public convenience init(_ pattern: Pattern, of shape: Shape) throws {
+  public convenience init(
+    _ pattern: Pattern, of shape: Shape, rule: RunRule? = nil, transposedRule: RunRule? = nil
+  ) throws {
     try self.init(
       rows: shape.outputs, columns: shape.inputs, rowStart: pattern.arrays["rowStart"] ?? [],
-      column: pattern.arrays["column"] ?? [])
+      column: pattern.arrays["column"] ?? [], rule: rule, transposedRule: transposedRule)
   }
 
   /// The pattern with weights at these ascending places of the row-major matrix.
-  public static func at(_ places: [Int], of shape: Shape) -> CompressedRows {
+  public static func at(
+    _ places: [Int], of shape: Shape, rule: RunRule? = nil, transposedRule: RunRule? = nil
+  ) -> CompressedRows {
     var start = [Int32](repeating: 0, count: shape.outputs + 1)
     for place in places { start[place / shape.inputs + 1] += 1 }
     for row in 0..<shape.outputs { start[row + 1] += start[row] }
     do {
       return try CompressedRows(
-        rows: shape.outputs, columns: shape.inputs, rowStart: start, column: places.map { Int32($0 % shape.inputs) })
+        rows: shape.outputs, columns: shape.inputs, rowStart: start, column: places.map { Int32($0 % shape.inputs) },
+        rule: rule, transposedRule: transposedRule)
     } catch {
       preconditionFailure("ascending places make a pattern: \(error)")
     }
   }
 
   /// The pattern whose row r holds these ascending inputs.
-  public static func rows(of shape: Shape, _ inputs: (_ row: Int) -> [Int]) -> CompressedRows {
-    at((0..<shape.outputs).flatMap { row in inputs(row).map { row * shape.inputs + $0 } }, of: shape)
+  public static func rows(
+    of shape: Shape, rule: RunRule? = nil, transposedRule: RunRule? = nil, _ inputs: (_ row: Int) -> [Int]
+  ) -> CompressedRows {
+    at(
+      (0..<shape.outputs).flatMap { row in inputs(row).map { row * shape.inputs + $0 } }, of: shape, rule: rule,
+      transposedRule: transposedRule)
   }
 
   /// The columns of a row.

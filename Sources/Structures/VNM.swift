@@ -26,6 +26,7 @@ public struct VNM: RowsStructure {
     let v: Int
     let n: Int
     let m: Int
+    var ofRows: RunRule { RunRule(rows: v, held: n, shared: VNM.shared, run: m) }
   }
 
   public static func members(of shape: Shape, density: Double, seed: UInt64) -> [VNM] {
@@ -40,7 +41,7 @@ public struct VNM: RowsStructure {
     let columns = (0..<shape.outputs / rule.v * across).map { _ in generator.sample(Self.shared, below: rule.m) }
     self.shape = shape
     self.rule = rule
-    rows = .rows(of: shape) { row in
+    rows = .rows(of: shape, rule: rule.ofRows) { row in
       (0..<across).flatMap { run in
         generator.sample(rule.n, below: Self.shared).map { run * rule.m + columns[row / rule.v * across + run][$0] }
       }
@@ -49,10 +50,7 @@ public struct VNM: RowsStructure {
 
   public init(parameters: String, shape: Shape, pattern: Pattern) throws {
     let rule = try Self.rule(parameters, shape)
-    self.init(shape: shape, rows: try CompressedRows(pattern, of: shape), rule: rule)
-    guard holds else {
-      throw Self.refusal(parameters, shape, "the pattern does not share \(Self.shared) columns of every \(rule.m)")
-    }
+    self.init(shape: shape, rows: try CompressedRows(pattern, of: shape, rule: rule.ofRows), rule: rule)
   }
 
   public static func paddedShape(parameters: String, shape: Shape) throws -> Shape {
@@ -84,22 +82,6 @@ public struct VNM: RowsStructure {
     self.rule = rule
   }
 
-  /// Whether the pattern is what the label says.
-  private var holds: Bool {
-    (0..<shape.outputs / rule.v).allSatisfy { block in
-      var used = [Set<Int32>](repeating: [], count: shape.inputs / rule.m)
-      for row in block * rule.v..<(block + 1) * rule.v {
-        var counts = [Int](repeating: 0, count: used.count)
-        for column in rows.columns(in: row) {
-          used[Int(column) / rule.m].insert(column)
-          counts[Int(column) / rule.m] += 1
-        }
-        guard counts.allSatisfy({ $0 == rule.n }) else { return false }
-      }
-      return used.allSatisfy { $0.count <= Self.shared }
-    }
-  }
-
   /// For every block of rows and run of inputs: the four columns with the greatest sums, then each row's N greatest.
   /// The sums are a heuristic: the best four columns together are a harder problem.
   public func repatterned(for scores: [Double]) -> VNM {
@@ -114,7 +96,7 @@ public struct VNM: RowsStructure {
     }
     return VNM(
       shape: shape,
-      rows: .rows(of: shape) { row in
+      rows: .rows(of: shape, rule: rule.ofRows) { row in
         (0..<across).flatMap { run in
           chosen[row / rule.v * across + run]
             .sorted { (score(row, $0), $1) > (score(row, $1), $0) }.prefix(rule.n).sorted()

@@ -29,18 +29,31 @@ struct CUDASubject: CustomTestStringConvertible, Sendable {
     }
     for type in Catalog.all {
       // The large shape is for the tiles of the tensor-core kernels alone.
-      for shape in shapes where shape.inputs < 256 || type == BSR.self {
+      for shape in shapes where shape.inputs < 256 || ["bsr", "nm", "vnm"].contains(type.card.family) {
         for density in [1, 0.3] { type.members(of: shape, density: density, seed: 3).forEach(add) }
       }
     }
     let pinned = [
       ("bsr-128", 0.5), ("bsr-64", 0.5), ("bsr-32x64", 0.5), ("bsr-48x16", 0.5), ("bsr-16x1", 0.3), ("bsr-5x7", 0.7),
       ("monarch-3", 1), ("dyad-2", 1), ("circulant-4", 1), ("pixelfly-16", 0.6), ("lowrank+bsr-16", 0.6),
-      ("bsr-32", 0.1),
-      ("blr-3", 1),
+      ("bsr-32", 0.1), ("blr-3", 1), ("nm-1:4", 1), ("nm-1:4t", 1), ("vnm-16:2:8", 1), ("vnm-64:2:16", 1),
+      ("vnm-128:2:4", 1), ("vnm-48:1:8", 1), ("vnm-5:2:7", 1), ("vnm-32:4:8", 1),
     ]
     for (label, density) in pinned {
       for shape in shapes {
+        if let member = try? Catalog.member(label, of: shape, density: density, seed: 3) { add(member) }
+      }
+    }
+    // Tiles of 256 rows, with rows beyond the last.
+    for label in ["nm-2:4", "vnm-256:2:8"] {
+      for outputs in [250, 256] {
+        let shape = Shape(outputs: outputs, inputs: 24)
+        if let member = try? Catalog.member(label, of: shape, density: 1, seed: 3) { add(member) }
+      }
+    }
+    // Rows of blocks enough to share columns of x, and rows of blocks long enough to share dy.
+    for (label, density) in [("bsr-128", 1), ("bsr-64", 0.6), ("bsr-32", 0.7), ("bsr-32x48", 0.7)] {
+      for shape in [Shape(outputs: 512, inputs: 384), Shape(outputs: 384, inputs: 512)] {
         if let member = try? Catalog.member(label, of: shape, density: density, seed: 3) { add(member) }
       }
     }
@@ -148,7 +161,9 @@ struct CUDAProducts {
     fake_reset()
     let structure = subject.structure, shape = structure.shape
     // Beyond some 512 tokens, the tensor-core gradient cuts its sum into shares.
-    let isCut = structure.label.hasPrefix("bsr") && subject.precision == .bf16 && shape.outputs < 128
+    let isCut =
+      ["bsr", "nm-2:4", "vnm"].contains { structure.label.hasPrefix($0) } && subject.precision == .bf16
+      && shape.outputs < 128
     for tokens in isCut ? [49, 1100] : [49] {
       let x = normals(tokens * shape.inputs, seed: 21, subject.precision)
       let dy = normals(tokens * shape.outputs, seed: 22, subject.precision)

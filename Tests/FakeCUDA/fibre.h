@@ -20,7 +20,7 @@ struct Copy {
 /// What a lane puts down for its warp.
 struct Deposit {
   const void *row;
-  uint32_t words[6];
+  uint32_t words[9];
   double number;
 };
 

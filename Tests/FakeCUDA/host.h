@@ -103,6 +103,34 @@ static inline void multiplyAdd(float (&c)[4], const unsigned (&a)[4], unsigned b
   }
 }
 
+/// The same with a sparse a [16, 32]: number q of a row is one of the four columns 4 (q / 2) ..., which the word of lane 4 g + q / 8
+/// says in two bits (PTX ISA, mma.sp::ordered_metadata.m16n8k32 with selector 0).
+static inline void multiplyAddChosen(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, unsigned b2, unsigned b3,
+                                     unsigned chosen) {
+  fake::Deposit mine = {};
+  memcpy(mine.words, a, 16);
+  mine.words[4] = b0;
+  mine.words[5] = b1;
+  mine.words[6] = b2;
+  mine.words[7] = b3;
+  mine.words[8] = chosen;
+  int lane = fake::current->lane;
+  const fake::Deposit *all = fake::exchange(mine);
+  for (int i = 0; i < 4; i++) {
+    int g = lane / 4, column = lane % 4 * 2 + i % 2, high = i / 2, last = -1;
+    double sum = c[i];
+    for (int q = 0; q < 16; q++) {
+      uint32_t word = all[4 * g + q / 8].words[8] >> (16 * high);
+      int which = word >> (2 * (q % 8)) & 3, k = q / 2 * 4 + which;
+      if (k <= last) fake::fail("the choices of a sparse matrix do not ascend");
+      last = k;
+      double left = half(all[4 * g + q % 8 / 2].words[high + q / 8 * 2], q % 2);
+      sum += left * half(all[4 * column + k % 8 / 2].words[4 + k / 8], k % 2);
+    }
+    c[i] = (float)sum;
+  }
+}
+
 static inline void copyAsync(void *shared, const void *global) { fake::copyLater(shared, global); }
 static inline void commitCopies() { fake::closeGroup(); }
 template <int pending> static inline void waitCopies() { fake::landCopies(pending); }

@@ -38,6 +38,19 @@ namespace gridTensorGradient {
 } // namespace gridTensorGradient
 #undef DEPTH
 #undef STRIDE
+namespace gridTensorShared {
+#include "../../Sources/CCUDA/kernels/grid_tensor_shared.cu"
+} // namespace gridTensorShared
+#undef DEPTH
+#undef PAD
+#undef TOKENS
+#undef HEIGHT
+namespace gridTensorGradientShared {
+#include "../../Sources/CCUDA/kernels/grid_tensor_gradient_shared.cu"
+} // namespace gridTensorGradientShared
+#undef DEPTH
+#undef STRIDE
+#undef WIDTH
 namespace layout {
 #include "../../Sources/CCUDA/kernels/layout.cu"
 } // namespace layout
@@ -63,3 +76,14 @@ namespace pointwise {
 namespace rows {
 #include "../../Sources/CCUDA/kernels/rows.cu"
 } // namespace rows
+#undef LINE
+namespace runsTensor {
+#include "../../Sources/CCUDA/kernels/runs_tensor.cu"
+} // namespace runsTensor
+#undef DEPTH
+#undef PAD
+#undef TOKENS
+#undef KEPT
+namespace runsTensorGradient {
+#include "../../Sources/CCUDA/kernels/runs_tensor_gradient.cu"
+} // namespace runsTensorGradient

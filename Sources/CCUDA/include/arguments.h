@@ -21,7 +21,7 @@ typedef struct fg_convert {
   int tokens, features, pitch;
 } fg_convert;
 
-/* index [count]: target[i] = source[index[i]], or the signed maps of an Expansion */
+/* index [count]: target[i] = source[index[i]], with zeros where it is negative, or the signed maps of an Expansion */
 typedef struct fg_gather {
   const float *source;
   void *target;
@@ -70,12 +70,25 @@ typedef struct fg_grid {
   int pitch, accumulate, stages;
 } fg_grid;
 
+/* The same by tiles of `share` rows: tile t has the rows row[t * share + p], -1 where there is none, and meets the neighbours
+   k in start[t] ..< start[t + 1], where block[k * share + p] is its row's block, -1 where there is none, and bit p of present[k]
+   says whether there is one. Every group has as many members as a block of the kernel has rows. */
+typedef struct fg_grid_shared {
+  const void *w, *x;
+  void *y;
+  const int *start, *neighbour, *block, *present, *row;
+  int *counter;
+  int tiles, outGroup, inMembers, inGroup;
+  int rowStride, stepStride, blockSize;
+  int pitch, accumulate, stages;
+} fg_grid_shared;
+
 /* dvalues[k][i][j] += sum over tokens of dy[out(row[k], i)] * x[in(column[k], j)]; with splits > 1 the parts of the sum go to
-   partial [splits, blocks, outMembers, inMembers] first. */
+   partial [splits, blocks, outMembers, inMembers] first. Bundles are triples of a row and the first and number of its pieces. */
 typedef struct fg_grid_gradient {
   const void *dy, *x;
   float *dvalues, *partial;
-  const int *row, *column;
+  const int *row, *column, *bundle;
   int blocks, outMembers, outGroup, outStride;
   int inMembers, inGroup, inStride;
   int pitch, splits, stages;
@@ -98,6 +111,23 @@ typedef struct fg_rows {
   const int *start, *column, *source;
   int rows, pitch, accumulate;
 } fg_rows;
+
+/* A pattern of which every row holds at most two of every four gathered columns ("lines" of x): line[(r / group) * lines + i], or
+   column i where `line` is null. depth is `lines` rounded up to 64. Pairs of weights in the order of the lines: value bf16 and
+   place [rows rounded up to a tile, depth / 2], the place in dvalue or -1. choice [rows / 16, depth / 32, 8, 2] says in two bits
+   which of its four lines a weight has: word (g, h) is of rows g (low half) and g + 8 and of the lines 16 h ..< 16 (h + 1).
+   y[r] (+)= W x; dvalue += dy x' with the parts of a sum cut in `splits` going to partial [splits, count] first. */
+typedef struct fg_runs {
+  const void *value;
+  const unsigned *choice;
+  const int *place, *line;
+  const void *x, *dy;
+  void *y;
+  float *dvalue, *partial;
+  long long count;
+  int rows, group, lines, depth;
+  int pitch, accumulate, stages, splits;
+} fg_runs;
 
 /* q, output [heads * dimension, pitch], k, v [keyValueHeads * dimension, pitch], logSums and delta fp32 [heads, pitch] */
 typedef struct fg_attention {

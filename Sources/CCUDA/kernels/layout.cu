@@ -33,6 +33,14 @@ KERNEL(narrow, 256, fg_gather) {
   EACH(i) ((element *)a.target)[i] = toElement(a.source[i]);
 }
 
+/// target[i] = source[index[i]] in the elements' type, 0 where the index is negative: weights in a tile's order.
+KERNEL(narrow_gathered, 256, fg_gather) {
+  EACH(i) {
+    int at = a.index[i];
+    ((element *)a.target)[i] = toElement(at >= 0 ? a.source[at] : 0.0f);
+  }
+}
+
 /// target[i] = source[index[i]], - source[~index[i]] where that is negative, 0 where it is the least number.
 KERNEL(expand, 256, fg_gather) {
   EACH(i) {

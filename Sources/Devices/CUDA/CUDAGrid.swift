@@ -5,11 +5,12 @@ import CCUDA
 ///
 /// - a diagonal of blocks (dense, block-diagonal, every factor) by cuBLASLt: one member of a batch for a group, and a stride
 ///   permutation is only another stride of the matrices;
-/// - blocks whose sides are multiples of 16 in contiguous groups, in bf16, by the tensor-core kernels;
+/// - blocks whose sides are multiples of 16 in contiguous groups, in bf16, by the tensor-core kernels, in tiles that share where
+///   there is enough in common (`CUDASharedGrid.swift`);
 /// - everything else by the general kernels.
 extension CUDADevice {
   /// One direction of a grid.
-  private struct Direction {
+  struct Direction {
     let outputs: FeatureGroups
     let inputs: FeatureGroups
     let start: UnsafePointer<Int32>
@@ -126,9 +127,10 @@ extension CUDADevice {
 
   // MARK: Tensor cores
 
-  /// Shared memory of one tile of the ring, and how many tiles it has.
-  private func ring(stageBytes: Int, atLeast least: Int = 0) -> (stages: Int, bytes: Int) {
-    let stages = 3 * stageBytes <= min(context.sharedBytes, 112 << 10) ? 3 : 2
+  /// How many tiles the ring has and what it takes of shared memory: half of a multiprocessor's, or all of it for a block that its
+  /// registers leave alone there.
+  func ring(stageBytes: Int, atLeast least: Int = 0, isAlone: Bool = false) -> (stages: Int, bytes: Int) {
+    let stages = 3 * stageBytes <= min(context.sharedBytes, isAlone ? .max : 112 << 10) ? 3 : 2
     return (stages, max(stages * stageBytes, least))
   }
 
@@ -136,6 +138,7 @@ extension CUDADevice {
     _ grid: BlockGrid, _ weights: UnsafeMutableRawPointer, _ x: Activations, into y: Activations, accumulate: Bool,
     _ direction: Direction
   ) throws {
+    if try multiplyShared(grid, weights, x, into: y, accumulate: accumulate, direction) { return }
     let rows = BlockGrid.tile(direction.outputs.members), depth = 64, pad = 8, tokens = 128
     let stage = max(rows * (depth + pad), depth * (rows + pad)) + depth * (tokens + pad)
     let (stages, shared) = ring(stageBytes: stage * 2)
@@ -203,24 +206,40 @@ extension CUDADevice {
   private func gradientOnTensorCores(_ grid: BlockGrid, _ arguments: fg_grid_gradient, into dvalues: Vector) throws {
     var a = arguments
     let side = min(BlockGrid.tile(grid.outputs.members), BlockGrid.tile(grid.inputs.members)), stride = 72
+    if try gradientShared(grid, a, side: side, into: dvalues) { return }
     let (stages, shared) = ring(stageBytes: 2 * side * stride * 2, atLeast: side * (side + 4) * 4)
-    let tiles = grid.count / (side * side), chunks = Int(a.pitch) / 64
+    a.stages = Int32(stages)
+    try launchInShares(
+      "grid_tensor_gradient_\(side)", of: "grid_tensor_gradient.cu", tiles: grid.count / (side * side),
+      steps: Int(a.pitch) / 64, shared: shared, into: dvalues
+    ) { splits, partial in
+      a.splits = Int32(splits)
+      a.partial = partial
+      return a
+    }
+  }
+
+  /// Launches a gradient of `tiles` blocks over `steps` steps of tokens, which are cut where there are few tiles; the shares of a
+  /// sum are then added to `dvalues` in order. `arguments` gets the number of shares and the memory for them.
+  func launchInShares<Arguments>(
+    _ kernel: String, of source: String, tiles: Int, steps: Int, shared: Int, into dvalues: Vector,
+    _ arguments: (_ splits: Int, _ partial: UnsafeMutablePointer<Float>?) -> Arguments
+  ) throws {
     // Enough shares for two blocks on each multiprocessor, each long enough to be worth its sum.
     let wanted = (2 * context.multiprocessors + tiles - 1) / max(1, tiles)
-    let splits = max(1, min(wanted, chunks / 8, 32))
-    a.splits = Int32(splits)
-    a.stages = Int32(stages)
-    let kernel = "grid_tensor_gradient_\(side)", source = "grid_tensor_gradient.cu"
-    guard splits > 1 else { return try launch(kernel, of: source, grid: (tiles, 1), shared: shared, a) }
-    try withBuffer(byteCount: splits * grid.count * 4) { buffer in
-      a.partial = buffer.address.assumingMemoryBound(to: Float.self)
-      try launch(kernel, of: source, grid: (tiles, splits), shared: shared, a)
+    let splits = max(1, min(wanted, steps / 8, 32))
+    guard splits > 1 else {
+      return try launch(kernel, of: source, grid: (tiles, 1), shared: shared, arguments(1, nil))
+    }
+    try withBuffer(byteCount: splits * dvalues.count * 4) { buffer in
+      let partial = buffer.address.assumingMemoryBound(to: Float.self)
+      try launch(kernel, of: source, grid: (tiles, splits), shared: shared, arguments(splits, partial))
       var sum = fg_partials()
       sum.target = dvalues.pointer
-      sum.partial = UnsafePointer(a.partial)
-      sum.count = Int64(grid.count)
+      sum.partial = UnsafePointer(partial)
+      sum.count = Int64(dvalues.count)
       sum.parts = Int32(splits)
-      try launch("add_partials", of: "optimizer.cu", grid: (blocks(for: grid.count), 1), sum)
+      try launch("add_partials", of: "optimizer.cu", grid: (blocks(for: dvalues.count), 1), sum)
     }
   }
 }

@@ -1,7 +1,8 @@
 import Arrays
 import CCUDA
 
-/// The three products of `CompressedRows`: the values stay fp32, x and y are lines of elements.
+/// The three products of `CompressedRows`: on tensor cores where the pattern's rule allows it (`CUDARuns.swift`); else the values
+/// stay fp32, x and y are lines of elements.
 extension CUDADevice {
   private static let source = "rows.cu"
   private static let line = 256
@@ -10,6 +11,8 @@ extension CUDADevice {
     _ pattern: CompressedRows, _ values: Vector, _ x: Activations, into y: Activations, accumulate: Bool
   ) throws {
     precondition(x.features == pattern.columns && y.features == pattern.rows && values.count == pattern.count)
+    precondition(x.tokens == y.tokens)
+    if try multiplyRuns(pattern, values, x, into: y, accumulate: accumulate) { return }
     let table = try tables.rows(pattern, on: self)
     try multiply(
       values, x, into: y, accumulate: accumulate, start: table.rowStart, column: table.column, source: nil)
@@ -19,6 +22,8 @@ extension CUDADevice {
     _ pattern: CompressedRows, _ values: Vector, _ dy: Activations, into dx: Activations, accumulate: Bool
   ) throws {
     precondition(dy.features == pattern.rows && dx.features == pattern.columns && values.count == pattern.count)
+    precondition(dy.tokens == dx.tokens)
+    if try multiplyRuns(pattern, values, dy, into: dx, accumulate: accumulate, transposed: true) { return }
     let table = try tables.rows(pattern, on: self)
     try multiply(
       values, dy, into: dx, accumulate: accumulate, start: table.columnStart, column: table.row, source: table.source)
@@ -28,7 +33,6 @@ extension CUDADevice {
     _ values: Vector, _ x: Activations, into y: Activations, accumulate: Bool, start: UnsafePointer<Int32>,
     column: UnsafePointer<Int32>, source: UnsafePointer<Int32>?
   ) throws {
-    precondition(x.tokens == y.tokens)
     var a = fg_rows()
     a.value = UnsafePointer(values.pointer)
     a.x = UnsafeRawPointer(x.buffer.address)
@@ -50,6 +54,7 @@ extension CUDADevice {
   ) throws {
     precondition(dy.features == pattern.rows && x.features == pattern.columns && dvalues.count == pattern.count)
     precondition(x.tokens == dy.tokens)
+    if try accumulateRunsGradient(pattern, dy: dy, x: x, into: dvalues) { return }
     let table = try tables.rows(pattern, on: self)
     var a = fg_rows()
     a.dvalue = dvalues.pointer

@@ -1,17 +1,23 @@
 import Synchronization
 
-/// The bf16 copies of weights, and whether the weights have changed since.
+/// The bf16 copies of weights, in their order or packed for a pattern, and whether the weights have changed since.
 ///
 /// Every write to a vector marks its allocation; a copy is stale once its allocation was marked after it was made.
 final class CUDAShadows: @unchecked Sendable {
+  enum Form: Hashable {
+    case narrow, packed, packedTransposed
+  }
+
   private struct Key: Hashable {
-    let base: UnsafeMutableRawPointer
     let offset: Int
     let count: Int
+    let form: Form
   }
 
   private struct Entry {
     let buffer: Buffer
+    /// The serial number of the table that it is packed by.
+    let table: Int
     var madeAt: Int
   }
 
@@ -30,21 +36,26 @@ final class CUDAShadows: @unchecked Sendable {
     }
   }
 
-  /// The copy's buffer; where it is stale, the caller fills it before anything else is asked of the device.
-  func shadow(of values: Vector, _ make: () throws -> Buffer) throws -> (buffer: Buffer, isStale: Bool) {
+  /// The copy's buffer; where it is stale, the caller fills it before anything else is asked of the device. A copy that was
+  /// packed by another table goes: patterns that change leave one copy, not one for each.
+  func shadow(
+    of values: Vector, _ form: Form = .narrow, for table: Int = 0, _ make: () throws -> Buffer
+  ) throws -> (buffer: Buffer, isStale: Bool) {
     let base = values.buffer.address
-    let key = Key(base: base, offset: values.offset, count: values.count)
+    let key = Key(offset: values.offset, count: values.count, form: form)
     let found = state.withLock { state -> (Buffer, Bool)? in
-      guard var entry = state.entries[base]?[key] else { return nil }
+      guard var entry = state.entries[base]?[key], entry.table == table else { return nil }
       let stale = entry.madeAt < state.writtenAt[base, default: 0]
       entry.madeAt = state.clock
       state.entries[base]?[key] = entry
       return (entry.buffer, stale)
     }
     if let found { return found }
-    // Made outside the lock: it may have to drop other copies first.
+    // Made and given back outside the lock: both come back here.
+    let gone = state.withLock { $0.entries[base]?.removeValue(forKey: key) }
+    withExtendedLifetime(gone) {}
     let buffer = try make()
-    state.withLock { $0.entries[base, default: [:]][key] = Entry(buffer: buffer, madeAt: $0.clock) }
+    state.withLock { $0.entries[base, default: [:]][key] = Entry(buffer: buffer, table: table, madeAt: $0.clock) }
     return (buffer, true)
   }
 

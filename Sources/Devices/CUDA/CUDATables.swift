@@ -4,13 +4,27 @@ import Synchronization
 
 /// Index arrays on the GPU, sent once for each pattern and kept as long as the pattern lives.
 final class CUDATables: @unchecked Sendable {
+  /// What a pattern's arrays are arranged for.
+  private enum Form: Hashable {
+    case plain, runs, transposedRuns, sharedRows, sharedColumns, bundles
+  }
+
+  private struct Key: Hashable {
+    let owner: ObjectIdentifier
+    let form: Form
+  }
+
   private struct Entry {
     weak var owner: AnyObject?
     let buffers: [Buffer]
+    /// How many numbers each has.
+    let counts: [Int]
+    let serial: Int
   }
 
   private struct State: @unchecked Sendable {
-    var entries: [ObjectIdentifier: Entry] = [:]
+    var entries: [Key: Entry] = [:]
+    var serial = 0
   }
 
   private let state = Mutex(State())
@@ -42,6 +56,25 @@ final class CUDATables: @unchecked Sendable {
     let source: UnsafePointer<Int32>
   }
 
+  struct Runs {
+    /// No other table has had it or will: addresses come again, this does not.
+    let serial: Int
+    let place: UnsafePointer<Int32>
+    let choice: UnsafePointer<UInt32>
+    let line: UnsafePointer<Int32>?
+  }
+
+  struct SharedGrid {
+    let start: UnsafePointer<Int32>
+    let neighbour: UnsafePointer<Int32>
+    let block: UnsafePointer<Int32>
+    let present: UnsafePointer<Int32>
+    let row: UnsafePointer<Int32>
+    let tiles: Int
+    /// Columns met by all tiles together.
+    let met: Int
+  }
+
   func expansion(_ e: Expansion, on device: CUDADevice) throws -> Expanded {
     let p = try pointers(e, on: device) { [e.index, e.start, e.position] }
     return Expanded(index: p[0], start: p[1], position: p[2])
@@ -66,6 +99,36 @@ final class CUDATables: @unchecked Sendable {
   func rows(_ r: CompressedRows, on device: CUDADevice) throws -> Rows {
     let p = try pointers(r, on: device) { [r.rowStart, r.column, r.columnStart, r.row, r.source] }
     return Rows(rowStart: p[0], column: p[1], columnStart: p[2], row: p[3], source: p[4])
+  }
+
+  func runs(_ r: CompressedRows, _ tiles: RunTiles, on device: CUDADevice) throws -> Runs {
+    let (serial, _, p) = try entry(r, tiles.transposed ? .transposedRuns : .runs, on: device) {
+      let arrays = tiles.arrays(of: r)
+      return [arrays.place, arrays.choice.map { Int32(bitPattern: $0) }, arrays.line]
+    }
+    return Runs(
+      serial: serial, place: p[0], choice: UnsafeRawPointer(p[1]).assumingMemoryBound(to: UInt32.self),
+      line: tiles.isGathered ? p[2] : nil)
+  }
+
+  func sharedRows(_ g: BlockGrid, transposed: Bool, share: Int, on device: CUDADevice) throws -> SharedGrid {
+    let (_, counts, p) = try entry(g, transposed ? .sharedColumns : .sharedRows, on: device) {
+      let rows =
+        transposed
+        ? SharedRows(
+          start: g.columnStart, neighbour: g.row, blocks: g.block, columns: g.outputs.groups, share: share)
+        : SharedRows(start: g.rowStart, neighbour: g.column, blocks: nil, columns: g.inputs.groups, share: share)
+      return [rows.start, rows.neighbour, rows.block, rows.present, rows.row]
+    }
+    return SharedGrid(
+      start: p[0], neighbour: p[1], block: p[2], present: p[3], row: p[4], tiles: counts[0] - 1, met: counts[1])
+  }
+
+  func bundles(
+    _ g: BlockGrid, side: Int, share: Int, on device: CUDADevice
+  ) throws -> (bundle: UnsafePointer<Int32>, bundles: Int) {
+    let (_, counts, p) = try entry(g, .bundles, on: device) { [g.bundles(side: side, share: share)] }
+    return (p[0], counts[0] / 3)
   }
 
   /// cosine and sine [half, positions], from the CPU's panels of 16 positions.
@@ -100,28 +163,42 @@ final class CUDATables: @unchecked Sendable {
   private func pointers(
     _ owner: AnyObject, on device: CUDADevice, _ arrays: () -> [[Int32]]
   ) throws -> [UnsafePointer<Int32>] {
-    let key = ObjectIdentifier(owner)
+    try entry(owner, .plain, on: device, arrays).pointers
+  }
+
+  private func entry(
+    _ owner: AnyObject, _ form: Form, on device: CUDADevice, _ arrays: () -> [[Int32]]
+  ) throws -> (serial: Int, counts: [Int], pointers: [UnsafePointer<Int32>]) {
+    let key = Key(owner: ObjectIdentifier(owner), form: form)
     let found = state.withLock { state in
-      state.entries[key].flatMap { $0.owner === owner ? $0.buffers : nil }
+      state.entries[key].flatMap {
+        $0.owner === owner ? (serial: $0.serial, counts: $0.counts, buffers: $0.buffers) : nil
+      }
     }
+    let serial: Int
+    let counts: [Int]
     let buffers: [Buffer]
     if let found {
-      buffers = found
+      (serial, counts, buffers) = found
     } else {
-      buffers = try arrays().map { numbers in
+      let arrays = arrays()
+      counts = arrays.map(\.count)
+      buffers = try arrays.map { numbers in
         let buffer = try device.allocate(byteCount: max(4, numbers.count * 4))
         try numbers.withUnsafeBytes { try device.send($0, to: buffer.address) }
         return buffer
       }
       // Those whose patterns are gone go too.
-      let gone: [Buffer] = state.withLock { state in
+      let gone: [Buffer]
+      (serial, gone) = state.withLock { state in
         let old = state.entries.values.flatMap(\.buffers)
         state.entries = state.entries.filter { $0.value.owner != nil }
-        state.entries[key] = Entry(owner: owner, buffers: buffers)
-        return old
+        state.serial += 1
+        state.entries[key] = Entry(owner: owner, buffers: buffers, counts: counts, serial: state.serial)
+        return (state.serial, old)
       }
       withExtendedLifetime(gone) {}
     }
-    return buffers.map { UnsafePointer($0.address.assumingMemoryBound(to: Int32.self)) }
+    return (serial, counts, buffers.map { UnsafePointer($0.address.assumingMemoryBound(to: Int32.self)) })
   }
 }

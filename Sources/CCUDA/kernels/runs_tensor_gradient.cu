@@ -1,0 +1,109 @@
+// dvalue[k] += <dy[r], x[c]> for the weights of a pattern as in runs_tensor.cu: the product dy x' of M rows and 128 gathered
+// columns on tensor cores, of which the live values alone are written.
+//
+// A block takes such a tile and a share of the tokens, 64 at a time through a ring of tiles. With few tiles the tokens are cut
+// into `splits` shares, whose sums are added in order by a second kernel (add_partials). One writer a value: the same bits.
+// Half of what is multiplied is thrown away. The bound is the cache: 2 (M + 128) bytes for 2 M 64 live flops a token.
+#include "tensor.cuh"
+
+#ifdef ELEMENT_BF16
+#define DEPTH 64
+#define STRIDE (DEPTH + 8)
+#define COLUMNS 128
+
+template <int M> struct Part {
+  static constexpr int rows = M >= 32 ? 2 : 1;
+  static constexpr int columns = 8 / rows;
+  static constexpr int fragments = M / rows / 16;
+  static constexpr int width = COLUMNS / columns;
+  static constexpr int stage = (M + COLUMNS) * STRIDE;
+};
+
+template <int M>
+DEVICE void fetch(const fg_runs &a, const int *line, bf16 *stage, int first, int second, int token, int end) {
+  if (token < end)
+    for (int i = threadIdx.x; i < (M + COLUMNS) * (DEPTH / 8); i += 256) {
+      int member = i / (DEPTH / 8), t = i % (DEPTH / 8) * 8, row = first + member, at = second + member - M;
+      bf16 *target = stage + member * STRIDE + t;
+      bool left = member < M;
+      if (left ? row >= a.rows : at >= a.lines) *(uint4 *)target = make_uint4(0, 0, 0, 0);
+      else {
+        const bf16 *source = left ? (const bf16 *)a.dy + (long long)row * a.pitch
+                                  : (const bf16 *)a.x + (long long)(line ? line[at] : at) * a.pitch;
+        copyAsync(target, source + token + t);
+      }
+    }
+  commitCopies();
+}
+
+template <int M> DEVICE void runsGradient(const fg_runs &a) {
+  typedef Part<M> P;
+  DYNAMIC_SHARED(bf16, ring);
+  int across = (a.lines + COLUMNS - 1) / COLUMNS, part = blockIdx.y;
+  int first = blockIdx.x / across * M, second = blockIdx.x % across * COLUMNS;
+  const int *line = a.line ? a.line + (long long)(first / a.group) * a.lines : 0;
+  int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warpRow = warp / P::columns, warpColumn = warp % P::columns;
+  // Whole steps of 64 tokens, as evenly as they go.
+  int chunks = a.pitch / DEPTH, token = (int)((long long)chunks * part / a.splits) * DEPTH;
+  int end = (int)((long long)chunks * (part + 1) / a.splits) * DEPTH, ahead = token;
+  float sum[P::fragments][P::width / 8][4] = {};
+  for (int s = 0; s < a.stages - 1; s++, ahead += DEPTH) fetch<M>(a, line, ring + s * P::stage, first, second, ahead, end);
+  int slot = 0, free = a.stages - 1;
+  for (; token < end; token += DEPTH, ahead += DEPTH) {
+    if (a.stages == 3) waitCopies<1>(); else waitCopies<0>();
+    __syncthreads();
+    fetch<M>(a, line, ring + free * P::stage, first, second, ahead, end);
+    const bf16 *left = ring + slot * P::stage, *right = left + M * STRIDE;
+#pragma unroll
+    for (int j = 0; j < DEPTH; j += 16) {
+      unsigned d[P::fragments][4];
+#pragma unroll
+      for (int f = 0; f < P::fragments; f++)
+        loadMatrices(d[f], rowsA(left + (warpRow * P::fragments + f) * 16 * STRIDE + j, STRIDE, lane));
+#pragma unroll
+      for (int n = 0; n < P::width / 16; n++) {
+        unsigned b[4];
+        loadMatrices(b, columnsB(right + (warpColumn * P::width + n * 16) * STRIDE + j, STRIDE, lane));
+#pragma unroll
+        for (int f = 0; f < P::fragments; f++) {
+          multiplyAdd(sum[f][2 * n], d[f], b[0], b[1]);
+          multiplyAdd(sum[f][2 * n + 1], d[f], b[2], b[3]);
+        }
+      }
+    }
+    slot = slot + 1 == a.stages ? 0 : slot + 1;
+    free = free + 1 == a.stages ? 0 : free + 1;
+  }
+  waitCopies<0>();
+  __syncthreads();
+  float *total = (float *)ring;
+#pragma unroll
+  for (int f = 0; f < P::fragments; f++)
+#pragma unroll
+    for (int n = 0; n < P::width / 8; n++)
+#pragma unroll
+      for (int c = 0; c < 4; c++) {
+        int row = (warpRow * P::fragments + f) * 16 + c / 2 * 8 + lane / 4, column = warpColumn * P::width + n * 8 + lane % 4 * 2 + c % 2;
+        total[row * (COLUMNS + 4) + column] = sum[f][n][c];
+      }
+  __syncthreads();
+  int kept = smaller(COLUMNS, a.lines - second) / 2;
+  for (int i = threadIdx.x; i < M * kept; i += 256) {
+    int row = i / kept, pick = i % kept, at = first + row;
+    if (at >= a.rows) break;
+    int k = a.place[(long long)at * (a.depth / 2) + second / 2 + pick];
+    if (k < 0) continue;
+    // The word of rows g and g + 8 and 16 columns; two bits a weight.
+    unsigned word = a.choice[((long long)(at / 16) * (a.depth / 32) + (second + 2 * pick) / 32) * 16 + at % 8 * 2 + pick % 16 / 8];
+    int chosen = word >> (at % 16 / 8 * 16 + pick % 8 * 2) & 3;
+    float value = total[row * (COLUMNS + 4) + pick / 2 * 4 + chosen];
+    if (a.splits == 1) a.dvalue[k] += value;
+    else a.partial[(long long)part * a.count + k] = value;
+  }
+}
+
+KERNEL(runs_tensor_gradient_16, 256, fg_runs) { runsGradient<16>(a); }
+KERNEL(runs_tensor_gradient_32, 256, fg_runs) { runsGradient<32>(a); }
+KERNEL(runs_tensor_gradient_64, 256, fg_runs) { runsGradient<64>(a); }
+KERNEL(runs_tensor_gradient_128, 256, fg_runs) { runsGradient<128>(a); }
+#endif
