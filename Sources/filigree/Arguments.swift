@@ -20,6 +20,6 @@ enum Arguments {
   /// "-1", "-.5", "-1e-3,2", "-inf".
   private static func isNegative(_ word: String) -> Bool {
     guard word.first == "-", let next = word.dropFirst().first else { return false }
-    return next.isWholeNumber || next == "." || Double(word) != nil
+    return (next.isASCII && next.isWholeNumber) || next == "." || Double(word) != nil
   }
 }

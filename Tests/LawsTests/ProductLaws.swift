@@ -106,23 +106,31 @@ import Testing
 
   @Test("9 determinism: 1, 2 and 7 threads give the same bits, and so does a second run", arguments: Subject.all)
   func determinism(_ subject: Subject) throws {
-    let shape = subject.structure.shape, tokens = 300
-    let x = normals(tokens * shape.inputs, seed: 41), dy = normals(tokens * shape.outputs, seed: 42)
-    let one = try Products(subject, threads: 1).run(x: x, dy: dy)
-    for threads in [1, 2, 7] { #expect(try Products(subject, threads: threads).run(x: x, dy: dy) == one) }
+    let shape = subject.structure.shape
+    for tokens in [1, 3, 8, 300] {
+      let x = normals(tokens * shape.inputs, seed: 41), dy = normals(tokens * shape.outputs, seed: 42)
+      let one = try Products(subject, threads: 1).run(x: x, dy: dy)
+      for threads in [1, 2, 7] {
+        #expect(try Products(subject, threads: threads).run(x: x, dy: dy) == one, "T=\(tokens), \(threads) threads")
+      }
+    }
   }
 
   @Test("11 guards: nothing outside the outputs is written", arguments: Subject.all)
   func guards(_ subject: Subject) throws {
-    let structure = subject.structure, shape = structure.shape, tokens = 40
+    for tokens in [1, 3, 8, 40] { try guards(subject, tokens: tokens) }
+  }
+
+  private func guards(_ subject: Subject, tokens: Int) throws {
+    let structure = subject.structure, shape = structure.shape, padded = (tokens + 15) / 16 * 16
     let device = try subject.device()
     let x = try device.makeActivations(
       normals(tokens * shape.inputs, seed: 51), tokens: tokens, features: shape.inputs)
     let dy = try device.makeActivations(
       normals(tokens * shape.outputs, seed: 52), tokens: tokens, features: shape.outputs)
     let values = try device.makeVector(subject.values)
-    let y = Guarded(floats: 48 * shape.outputs), dx = Guarded(floats: 48 * shape.inputs)
-    let saved = Guarded(floats: 48 * structure.savedFeatures), dvalues = Guarded(floats: structure.count)
+    let y = Guarded(floats: padded * shape.outputs), dx = Guarded(floats: padded * shape.inputs)
+    let saved = Guarded(floats: padded * structure.savedFeatures), dvalues = Guarded(floats: structure.count)
     let inner =
       structure.savedFeatures == 0
       ? nil : Activations(buffer: saved.buffer, tokens: tokens, features: structure.savedFeatures)

@@ -2,16 +2,23 @@ import Arrays
 import CKernels
 import Glibc
 
-/// Products of few tokens, as in decoding, where weights are read for little arithmetic and lines are mostly zeros: the
-/// operands are made compact, and every weight is read once.
+/// Products of few tokens, where weights are read for little arithmetic and lines are mostly zeros: the operands are made
+/// compact.
 extension CPUDevice {
-  /// Tokens whose blocks are read once and whose sums stay in registers; of more, a line wastes less than a second pass.
+  /// So many sums of blocks stay in registers, and weights are read once; with more tokens a line is no slower.
   static let fewOfBlocks = 1...4
   /// Single weights cost more than arithmetic: here up to eight tokens are few.
   static let fewOfRows = 1...8
 
-  /// Pieces of a transposed product of single weights: each sums apart, whatever the threads.
-  private static let fewPieces = 4
+  /// Weights of one piece of a transposed product of single weights, and the most pieces: each sums apart, whatever the threads.
+  private static let weightsPerPiece = 1 << 15
+  private static let mostPieces = 16
+
+  /// Whether a block's rows or steps fill the lanes; where they do not, a line of tokens is no slower.
+  func fillsLanes(_ product: GridProduct) -> Bool {
+    let side = product.stepStride == 1 ? product.inputs.members : product.outputs.members
+    return side.isMultiple(of: 16) || side >= 64
+  }
 
   /// One direction of a grid, `tile` being all of a task but its blocks.
   func multiplyFew(
@@ -51,7 +58,13 @@ extension CPUDevice {
   func multiplyFewTransposed(
     _ pattern: CompressedRows, _ values: Vector, _ dy: Activations, _ dx: Activations, accumulate: Bool
   ) throws {
-    let pieces = min(CPUDevice.fewPieces, max(1, pattern.rows))
+    let pieces = min(CPUDevice.mostPieces, max(1, pattern.count / CPUDevice.weightsPerPiece))
+    // Rows in pieces of about as many weights.
+    let cuts = (0...pieces).map { piece in
+      piece == pieces
+        ? pattern.rows
+        : pattern.rowStart.dropLast().firstIndex { Int($0) * pieces >= piece * pattern.count } ?? pattern.rows
+    }
     try withFew(pattern, values, columns: nil, rows: dy, fillRows: true) { few, _ in
       let numbers = pattern.columns * Int(few.lanes)
       try withBuffer(byteCount: max(64, pieces * numbers * 4)) { scratch in
@@ -60,11 +73,16 @@ extension CPUDevice {
           var few = few
           few.x = sums + piece * numbers
           memset(few.x, 0, numbers * 4)
-          few.begin = piece * pattern.rows / pieces
-          few.end = (piece + 1) * pattern.rows / pieces
+          few.begin = cuts[piece]
+          few.end = cuts[piece + 1]
           self.kernels.spmmFewTransposed(&few)
         }
-        for piece in 1..<max(1, pieces) { for i in 0..<numbers { sums[i] += sums[piece * numbers + i] } }
+        let run = 2048
+        pool.run((numbers + run - 1) / run) { task in
+          for piece in 1..<pieces {
+            for i in task * run..<min(numbers, (task + 1) * run) { sums[i] += sums[piece * numbers + i] }
+          }
+        }
         self.expand(sums, Int(few.lanes), into: dx, accumulate: accumulate)
       }
     }

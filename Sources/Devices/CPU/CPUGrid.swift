@@ -52,7 +52,7 @@ extension CPUDevice {
     precondition(values.count == stored && x.tokens == y.tokens)
     let panels = x.panels
     guard panels > 0 else { return }
-    if CPUDevice.fewOfBlocks.contains(x.tokens) {
+    if CPUDevice.fewOfBlocks.contains(x.tokens), fillsLanes(product) {
       count(flops: 2 * stored * x.tokens)
       return try multiplyFew(product, x, accumulate: accumulate) {
         self.tile(product, $0, values, x, y, panels: 0..<1)
