@@ -9,7 +9,7 @@ public struct MemoryPlan: Sendable, Equatable {
   /// What the forward pass keeps for the backward pass.
   public var activations: Int
   /// What is borrowed for a while and then kept to be borrowed again: gradients of activations, logits, turned
-  /// activations; and the largest tensor, as it is copied on its way to a checkpoint.
+  /// activations, packed blocks; and the largest tensor, as it is copied on its way to a checkpoint.
   public var passing: Int
   /// The orders in which compressed rows are walked.
   public var patterns: Int
@@ -60,6 +60,9 @@ extension MistralPlan {
       .reduce(0.0) {
         $0 + MistralPlan.held(Double(CPUDevice.turnedBytes(inputs: $1, tokens: Int(min(tokens, 0x1p40)))))
       }
+    let blocks = mlpLinears.map(\.structure).filter { $0.singleWeights == nil && $0.count < $0.shape.count }
+    let packed = Set(blocks.map { CPUDevice.packedBytes(stored: $0.count, tokens: Int(min(tokens, 0x1p40))) })
+      .reduce(0.0) { $0 + Double($1) }
     let patterns = Dictionary(
       mlpLinears.compactMap(\.structure.singleWeights).map { (ObjectIdentifier($0), $0) }, uniquingKeysWith: { $1 })
     let walks = patterns.values.reduce(0.0) {
@@ -69,7 +72,7 @@ extension MistralPlan {
     return MemoryPlan(
       parameters: MistralPlan.part(4 * MistralPlan.held(4 * Double(parameterCount))),
       activations: MistralPlan.part(kept),
-      passing: MistralPlan.part(matrices(gradients, tokens: tokens) + logits + turned + 4 * Double(largest)),
+      passing: MistralPlan.part(matrices(gradients, tokens: tokens) + logits + turned + packed + 4 * Double(largest)),
       patterns: MistralPlan.part(walks), beside: 0)
   }
 

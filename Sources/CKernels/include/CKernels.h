@@ -16,8 +16,8 @@ enum { FG_LINE = 16 };
 // where w[p][s][r][k] = w[p*wPanel + ws*wSegment + r*wRow + k*wStep], ws = wIndex ? wIndex[s] : s, likewise for x, and
 // y[p][r] = y + p*yPanel + r*yRow. Only the first `columns` (<= 16) floats of a row of y are read or written.
 //
-// `packed` weights are what `pack` made of the others: one segment of all their steps, the rows of a register tile together
-// for each step.
+// `packed` weights are what `pack` made of the others, segment after segment: the rows of a register tile together for each
+// step. wIndex, wSegment, wRow and wStep have no say then.
 //
 // `past` writes y past the caches: for results that are too large to be met there again. Not with `accumulate`; y, yPanel
 // and yRow are whole lines.

@@ -132,6 +132,14 @@ public final class CPUDevice: Device, @unchecked Sendable {
     return try body(buffer)
   }
 
+  /// Room for numbers that a pattern has: patterns change in training, and there are few sizes, each up to an eighth too large,
+  /// lest a copy of every size that ever was be kept.
+  static func patternBytes(floats: Int) -> Int {
+    let bytes = max(4096, 4 * floats)
+    let step = max(4096, (1 << (Int.bitWidth - 1 - bytes.leadingZeroBitCount)) / 8)
+    return (bytes + step - 1) / step * step
+  }
+
   private func clearPadding(of a: Activations) {
     guard a.tokens % 16 != 0 else { return }
     memset(a.lines + a.panels(before: a.tokens) * a.features * 16, 0, a.features * 64)

@@ -8,12 +8,15 @@ import Glibc
 /// tokens in the lanes; the weight gradient has inputs in the lanes, after the activations have been turned once.
 /// A task is up to ``rowsPerTask`` rows of one block row for a group of panels; a long sum over one block is cut into
 /// pieces of ``longestSum``, whose 16 lines stay in the first-level cache, and the weights of a piece are packed
-/// once for all panels of the group.
+/// once for all panels of the group. Shorter blocks are packed all at once, before the first product, where there are panels
+/// enough to pay for it.
 extension CPUDevice {
   private static let rowsPerTask = 96
   private static let longestSum = 192
   /// A copy of the weights pays from this many panels on.
   private static let panelsWorthPacking = 8
+  /// A copy of all blocks, which is read from beyond the second-level cache again, from this many.
+  private static let panelsWorthPackingBlocks = 16
   /// Panels of one piece of the weight gradient's sum. Where a row has weights enough to pay for a packed copy of its dy,
   /// 16; otherwise 8: panels often lie a multiple of 64 KiB apart, and caches have few more than 8 places for such lines.
   private static let panelsPerPackedSum = 16
@@ -67,19 +70,32 @@ extension CPUDevice {
     let group = max(1, min(panels, most))
     let groups = (panels + group - 1) / group
     let whole = product.inputs.members <= CPUDevice.longestSum
-    let packBytes = CPUDevice.rowsPerTask * CPUDevice.longestSum * 4
-    try withBuffer(byteCount: packBytes * threads) { scratch in
+    let packsBlocks = whole && panels >= CPUDevice.panelsWorthPackingBlocks && product.inputs.stride == 1
+    let pieceFloats = CPUDevice.rowsPerTask * CPUDevice.longestSum
+    try withBuffer(byteCount: packsBlocks ? CPUDevice.patternBytes(floats: stored) : 4 * pieceFloats * threads) {
+      scratch in
+      let packed = scratch.address.assumingMemoryBound(to: Float.self)
+      if packsBlocks {
+        pool.run(units.count) { task, _ in
+          var tile = self.tile(product, units[task], values, x, y, panels: 0..<1)
+          product.withBlocks(of: units[task], &tile) {
+            self.kernels.pack(&$0, packed + product.packedOffset(of: units[task]))
+          }
+        }
+      }
       pool.run(units.count * groups) { task, worker in
         let unit = units[task % units.count]
         let first = task / units.count * group
         var tile = self.tile(product, unit, values, x, y, panels: first..<min(panels, first + group))
         tile.accumulate = accumulate ? 1 : 0
         tile.past = whole && !accumulate && CPUDevice.passesCaches(y) ? 1 : 0
-        if whole {
-          product.withBlocks(of: unit, &tile) { self.kernels.multiply(&$0) }
-        } else {
-          let pack = scratch.address.assumingMemoryBound(to: Float.self) + worker * packBytes / 4
-          self.multiplyPieces(product, unit, &tile, pack: pack)
+        guard whole else { return self.multiplyPieces(product, unit, &tile, pack: packed + worker * pieceFloats) }
+        product.withBlocks(of: unit, &tile) {
+          if packsBlocks {
+            $0.w = UnsafePointer(packed + product.packedOffset(of: unit))
+            $0.packed = 1
+          }
+          self.kernels.multiply(&$0)
         }
       }
     }
@@ -217,6 +233,11 @@ extension CPUDevice {
     }
   }
 
+  /// What a product of blocks with as many weights borrows for their packed copy, at most.
+  package static func packedBytes(stored: Int, tokens: Int) -> Int {
+    (tokens + 15) / 16 >= panelsWorthPackingBlocks ? patternBytes(floats: stored) : 0
+  }
+
   /// The most that a dense weight gradient borrows for the panels that it turns at once.
   package static func turnedBytes(inputs: Int, tokens: Int) -> Int {
     (inputs + 15) / 16 * min(panelsPerPackedSum, (tokens + 15) / 16) * 1024
@@ -276,6 +297,12 @@ struct GridProduct {
         }
       }
     }
+  }
+
+  /// Where a unit's weights begin, in floats, when those of all units are packed one after another.
+  func packedOffset(of unit: Unit) -> Int {
+    let begin = Int(start[unit.group]), blocks = Int(start[unit.group + 1]) - begin
+    return inputs.members * (begin * outputs.members + unit.rows.lowerBound * blocks)
   }
 
   /// The rows of all groups in pieces of at most `rowsPerTask`, as equal as can be.

@@ -176,7 +176,7 @@ extension CPUDevice {
   private func withValues(_ walk: RowsWalk, _ values: Vector, _ body: (UnsafePointer<Float>) throws -> Void) throws {
     let given = UnsafePointer(values.pointer)
     guard let source = walk.source else { return try body(given) }
-    try withBuffer(byteCount: max(1, walk.count) * 4) { buffer in
+    try withBuffer(byteCount: CPUDevice.patternBytes(floats: walk.count)) { buffer in
       let turned = buffer.address.assumingMemoryBound(to: Float.self)
       source.withUnsafeBufferPointer { source in
         overValues(walk.count) { range in for k in range { turned[k] = given[Int(source[k])] } }
@@ -191,7 +191,7 @@ extension CPUDevice {
   ) throws {
     let target = dvalues.pointer
     guard let source = walk.source else { return try body(target) }
-    try withBuffer(byteCount: max(1, walk.count) * 4) { buffer in
+    try withBuffer(byteCount: CPUDevice.patternBytes(floats: walk.count)) { buffer in
       let sums = buffer.address.assumingMemoryBound(to: Float.self)
       overValues(walk.count) { range in memset(sums + range.lowerBound, 0, range.count * 4) }
       try body(sums)
