@@ -19,7 +19,12 @@ status=$({ {
 
 if [ "$status" != 0 ]; then
   echo 'test: failed:' >&2
-  grep -E '^✘ Test |error:|Fatal error' "$log" | head -n 200 >&2
+  if [ "$status" -gt 128 ]; then echo "swift test was ended by signal $((status - 128))" >&2; fi
+  grep -E '^✘ Test |error:|Fatal error' "$log" | head -n 200 >&2 || tail -n 20 "$log" >&2
+  # SwiftPM does not say why a package could not be fetched.
+  if grep -q "^error: .*repositories/" "$log"; then
+    echo 'a Swift package could not be fetched: the first build needs the network' >&2
+  fi
   exit "$status"
 fi
 awk '

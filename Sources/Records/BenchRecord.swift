@@ -112,3 +112,9 @@ public struct BenchRecord: Codable, Sendable, Equatable {
     self.time = time
   }
 }
+
+extension BenchRecord {
+  /// Faster than its share of the operations allows, by more than a tenth: something else ran beside dense, or only this fits
+  /// a cache.
+  package var exceedsIdeal: Bool { verified && speedup > 1.1 * idealSpeedup }
+}

@@ -12,7 +12,7 @@ extension Refusal {
   package static func system(_ kind: Kind, cannot action: String, _ path: String, _ code: Int32 = errno) -> Refusal {
     let remedy =
       switch code {
-      case ENOSPC, EDQUOT, EFBIG: "free some space and run the same command again"
+      case ENOSPC, EDQUOT, EFBIG: "free some space and run the same command again; train goes on with --resume"
       case EACCES, EPERM, EROFS: "choose a place that you may use, or change its permissions"
       case ENOENT: "check that the path is right and that its folder exists"
       case ENOTDIR, EISDIR, EEXIST, ENOTEMPTY: "choose another path, or move away what is there"

@@ -41,7 +41,14 @@ struct BenchTable {
     let cut =
       records.count > Self.mostRows
       ? Markup.paragraph("The first \(Self.mostRows) records are shown; bench.jsonl holds all.", class: "quiet") : ""
-    return """
+    let above = records.count(where: \.exceedsIdeal)
+    let doubt =
+      above == 0
+      ? ""
+      : Markup.paragraph(
+        "\(above) of \(records.count) products are faster than their ideal by more than a tenth: the machine was not quiet while dense was timed, or a cache holds only the smaller weights. Times of this survey should be taken again on a quiet machine.",
+        class: "quiet")
+    return doubt + """
       <details>
       <summary>All \(Numerals.grouped(records.count)) timed products</summary>
       \(Markup.table("bench", caption: "All timed products", columns: columns, rows: Array(rows)))\(cut)</details>

@@ -43,6 +43,8 @@ package struct Comparison: Sendable, Equatable {
     if equalTimeDifference < -equalTimeSpread { return .pays }
     let isLower = finalDifference < -finalSpread
     let isHigher = finalDifference > finalSpread
+    // Lower without being slower gives nothing up: at equal time, too, the loss must not be the higher one.
+    if isLower && !isSlower { return equalTimeDifference < 0 ? .pays : .none }
     if isLower || (isFaster && isHigher) { return .trades }
     if isSlower || isHigher { return .doNotUse }
     return .none
@@ -50,7 +52,10 @@ package struct Comparison: Sendable, Equatable {
 
   /// The rules as the report states them.
   package static let rules: [(verdict: Verdict, rule: String)] = [
-    (.pays, "at equal time its validation loss is below that of dense by more than the spread over seeds."),
+    (
+      .pays,
+      "at equal time its validation loss is below that of dense by more than the spread over seeds; or its final loss is, its step is no slower and its loss at equal time lower."
+    ),
     (
       .trades,
       "it gives one thing for another: a faster step for a higher final loss, or a lower final loss for more time, each by more than the spread."

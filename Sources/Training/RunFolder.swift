@@ -55,7 +55,7 @@ package struct RunFolder: Sendable {
   }
 
   /// The first key whose value differs, for people; "architecture.heads" for one inside another.
-  private static func difference(_ a: TrainingConfiguration, _ b: TrainingConfiguration) throws -> String {
+  package static func difference<Record: Encodable>(_ a: Record, _ b: Record) throws -> String {
     func fields(_ value: Any, _ path: String) -> [String: String] {
       guard let object = value as? [String: Any] else { return [path: "\(value)"] }
       return object.reduce(into: [:]) { all, field in
@@ -63,11 +63,13 @@ package struct RunFolder: Sendable {
       }
     }
     let x = fields(try object(a), ""), y = fields(try object(b), "")
-    return Set(x.keys).union(y.keys).sorted().first { x[$0] != y[$0] } ?? "a number's last digits"
+    let differing = Set(x.keys).union(y.keys).sorted().filter { x[$0] != y[$0] }
+    // Other fields are derived from the number of steps.
+    return differing.contains("steps") ? "steps" : differing.first ?? "a number's last digits"
   }
 
-  private static func object(_ configuration: TrainingConfiguration) throws -> Any {
-    try JSONSerialization.jsonObject(with: JSONEncoder().encode(configuration))
+  private static func object(_ record: some Encodable) throws -> Any {
+    try JSONSerialization.jsonObject(with: JSONEncoder().encode(record))
   }
 }
 

@@ -7,7 +7,7 @@ struct BenchTablePrinter {
   func begin(_ machine: MachineRecord) {
     guard !json else { return }
     Output.line(
-      "\(machine.processor), \(machine.isa), \(machine.threads) threads: peak "
+      "\(machine.processor), \(machine.isa), \(machine.threads) thread\(machine.threads == 1 ? "" : "s"): peak "
         + "\(Numeral.fixed(machine.peakFlopsPerSecond / 1e9, 1)) GFLOP/s, memory \(Numeral.fixed(machine.bytesPerSecond / 1e9, 1)) GB/s; "
         + "dense: \(machine.denseLibraries.isEmpty ? "own" : machine.denseLibraries.joined(separator: ", "))")
     Output.line(
@@ -36,6 +36,8 @@ struct BenchTablePrinter {
   private func remark(_ record: BenchRecord) -> String {
     let remarks = [
       record.simulated == true ? "simulated: multiplies its zeros" : nil,
+      record.exceedsIdeal
+        ? "above the ideal: run again when the machine is quiet, unless only this fits its cache" : nil,
       record.padding.map { "\(Numeral.fixed($0 * 100, 0))% of the work is padding" },
     ].compactMap { $0 }
     return remarks.isEmpty ? "" : "  " + remarks.joined(separator: "; ")

@@ -59,7 +59,11 @@ struct Filigree: ParsableCommand {
         Output.line(fullMessage(for: error))
         Foundation.exit(0)
       }
-      Output.complain(message(for: error) + " ('filigree help' lists what there is)")
+      let named = CommandLine.arguments.dropFirst().first.flatMap { first in
+        configuration.subcommands.map(\._commandName).first { $0 == first }
+      }
+      let help = ["filigree help", named].compactMap { $0 }.joined(separator: " ")
+      Output.complain(message(for: error) + " ('\(help)' lists what there is)")
       Foundation.exit(2)
     }
   }

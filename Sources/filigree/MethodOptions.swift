@@ -44,6 +44,11 @@ struct MethodOptions: ParsableArguments {
     c.initialization = initialization == .variance ? nil : initialization.rawValue
   }
 
+  /// - Throws: a `Refusal` for a method that is none, before anything has been made.
+  func checkNames() throws {
+    for name in ListOption.items(method) where name != "static" { _ = try Methods.named(name) }
+  }
+
   func apply(to c: inout TrainingConfiguration) throws {
     try applyCommon(to: &c)
     c.method = try settings(method, for: c.structure)

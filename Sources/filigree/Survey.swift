@@ -25,7 +25,7 @@ struct Survey {
 
   init(
     preset: SurveyPreset, setting: SurveyRuns.Setting, patterns: [String], densities: [Double], corpus: Corpus,
-    bench: Bench, folder: URL
+    bench: Bench, folder: URL, namesMissing: Bool
   ) throws {
     self.bench = bench
     self.folder = folder
@@ -39,7 +39,9 @@ struct Survey {
     let benchDensities = Set(preset.densities + densities).sorted(by: >)
     cells =
       try preset.shapes.flatMap { shape in
-        try Survey.timed(patterns, shape, asked: densities, preset: preset.densities, seed: seed).flatMap { chosen in
+        try Survey.timed(
+          patterns, shape, asked: densities, preset: preset.densities, seed: seed, namesMissing: namesMissing
+        ).flatMap { chosen in
           preset.tokens.map { Cell(member: chosen.member, requestedDensity: chosen.requestedDensity, tokens: $0) }
         }
       }
@@ -64,10 +66,11 @@ struct Survey {
       commit: Commit.current, time: TimeStamp.now())
   }
 
-  /// At densities that were asked for every pattern must have a member; at the preset's those that have none are named and
-  /// left out.
+  /// At densities that were asked for every pattern must have a member; at the preset's those that have none are left out, and
+  /// named where the patterns were asked for.
   private static func timed(
-    _ patterns: [String], _ shape: Shape, asked: [Double], preset: [Double], seed: UInt64
+    _ patterns: [String], _ shape: Shape, asked: [Double], preset: [Double], seed: UInt64,
+    namesMissing: Bool
   ) throws -> [(member: any Structure, requestedDensity: Double)] {
     var chosen = try Catalog.select(patterns, of: shape, densities: asked, seed: seed)
     for density in preset.sorted(by: >) where !asked.contains(density) {
@@ -80,6 +83,7 @@ struct Survey {
             chosen.append(more)
           }
         } catch let refusal as Refusal {
+          guard namesMissing else { continue }
           Output.complain("not timed at \(shape), density \(density): \(refusal.sentence)")
         }
       }
@@ -113,7 +117,8 @@ struct Survey {
     found.corpus.name = record.corpus.name
     guard found == record else {
       throw Refusal.badInput(
-        "\(folder.path) holds a survey of another configuration; choose another --out, or remove it")
+        "\(folder.path) holds a survey of another configuration (they differ in "
+          + "\(try RunFolder.difference(found, record))); choose another --out, or remove it")
     }
     return claim
   }

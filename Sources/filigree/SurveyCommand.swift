@@ -39,6 +39,10 @@ struct SurveyCommand: ParsableCommand {
   @OptionGroup var reading: DataOptions
 
   func run() throws {
+    let device = try global.makeDevice()
+    try method.checkNames()
+    let folder = try PathOption.url(out, "--out")
+    try PathOption.requireWritable(folder, "--out")
     var preset = try SurveyPreset.named(preset)
     if let shapes { preset.shapes = try ListOption.shapes(shapes) }
     if let tokens { preset.tokens = try ListOption.counts(tokens, "--tokens") }
@@ -56,7 +60,6 @@ struct SurveyCommand: ParsableCommand {
     let patterns = structures.map(ListOption.items) ?? preset.structures
     guard !patterns.isEmpty else { throw Refusal.badInput("--structures is empty; 'filigree list' shows the labels") }
     let densities = try densities.map(ListOption.densities) ?? preset.trainingDensities
-    let folder = try PathOption.url(out, "--out")
     try PathOption.requireData(data, validation: validation)
     let corpus = try reading.corpus(
       data: data, validation: validation, sequence: training.sequence, tokenizer: tokenizer, global)
@@ -65,7 +68,6 @@ struct SurveyCommand: ParsableCommand {
         "the text has the token \(corpus.largestToken) and \(training.name) a vocabulary of "
           + "\(training.architecture.vocabularySize); choose a larger --model")
     }
-    let device = try global.makeDevice()
     let libraries = global.denseLibraries()
     let bench = try Bench(device: device, libraries: libraries)
     bench.seed = global.seed
@@ -77,7 +79,7 @@ struct SurveyCommand: ParsableCommand {
       seed: global.seed, machine: bench.machine)
     let survey = try Survey(
       preset: preset, setting: setting, patterns: patterns, densities: densities, corpus: corpus, bench: bench,
-      folder: folder)
+      folder: folder, namesMissing: structures != nil && !global.quiet)
     Interruption.listen()
     let start = Clock.seconds()
     do {

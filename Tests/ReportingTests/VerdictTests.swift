@@ -11,6 +11,8 @@ struct VerdictTests {
     var final: Double
     var equal: Double
     var spread: Double?
+    /// Where it is not that of the final losses.
+    var equalSpread: Double?
     var verdict: Verdict
     var testDescription: String { name }
   }
@@ -20,6 +22,16 @@ struct VerdictTests {
     .init(name: "slower, lower at equal time", step: 1.5, final: -0.3, equal: -0.1, spread: 0.05, verdict: .pays),
     .init(name: "faster, higher", step: 0.5, final: 0.1, equal: 0.1, spread: 0.05, verdict: .trades),
     .init(name: "slower, lower only at the end", step: 1.5, final: -0.1, equal: 0.2, spread: 0.05, verdict: .trades),
+    .init(
+      name: "faster, lower, undecided at equal time", step: 0.5, final: -0.1, equal: -0.1, spread: 0.05,
+      equalSpread: 0.2,
+      verdict: .pays),
+    .init(
+      name: "as fast, lower, undecided at equal time", step: 1.005, final: -0.1, equal: -0.1, spread: 0.05,
+      equalSpread: 0.2, verdict: .pays),
+    .init(
+      name: "as fast, lower, yet higher at equal time", step: 1.005, final: -0.1, equal: 0.1, spread: 0.05,
+      equalSpread: 0.2, verdict: .none),
     .init(name: "slower, higher", step: 1.5, final: 0.1, equal: 0.2, spread: 0.05, verdict: .doNotUse),
     .init(name: "slower, alike", step: 1.5, final: -0.01, equal: 0, spread: 0.05, verdict: .doNotUse),
     .init(name: "as fast, higher", step: 1.005, final: 0.1, equal: 0.1, spread: 0.05, verdict: .doNotUse),
@@ -35,7 +47,8 @@ struct VerdictTests {
   func rules(_ example: Case) {
     let comparison = Comparison(
       relativeStepSeconds: example.step, stepSpread: 0.01, finalDifference: example.final,
-      equalTimeDifference: example.equal, finalSpread: example.spread, equalTimeSpread: example.spread)
+      equalTimeDifference: example.equal, finalSpread: example.spread,
+      equalTimeSpread: example.equalSpread ?? example.spread)
     #expect(comparison.verdict == example.verdict)
   }
 

@@ -61,9 +61,7 @@ extension CPUDevice {
     let pieces = min(CPUDevice.mostPieces, max(1, pattern.count / CPUDevice.weightsPerPiece))
     // Rows in pieces of about as many weights.
     let cuts = (0...pieces).map { piece in
-      piece == pieces
-        ? pattern.rows
-        : pattern.rowStart.dropLast().firstIndex { Int($0) * pieces >= piece * pattern.count } ?? pattern.rows
+      piece == pieces ? pattern.rows : pattern.firstRow(startingAt: (piece * pattern.count + pieces - 1) / pieces)
     }
     try withFew(pattern, values, columns: nil, rows: dy, fillRows: true) { few, _ in
       let numbers = pattern.columns * Int(few.lanes)
@@ -143,5 +141,17 @@ extension CPUDevice {
       if !accumulate { memset(line, 0, 64) }
       for t in 0..<y.tokens { line[t] += source[f * lanes + t] }
     }
+  }
+}
+
+extension CompressedRows {
+  /// The first row whose weights begin at `weight` or later; `rows` where there is none.
+  fileprivate func firstRow(startingAt weight: Int) -> Int {
+    var low = 0, high = rows
+    while low < high {
+      let middle = (low + high) / 2
+      if Int(rowStart[middle]) < weight { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 }

@@ -67,8 +67,8 @@ extension CPUDevice {
       product.inputs.members > CPUDevice.longestSum
       ? min(128, max(CPUDevice.panelsWorthPacking, panels * units.count / (4 * threads)))
       : max(4, 4096 / x.features)
-    let group = max(1, min(panels, most))
-    let groups = (panels + group - 1) / group
+    let groups = (panels + most - 1) / most
+    let group = (panels + groups - 1) / groups
     let whole = product.inputs.members <= CPUDevice.longestSum
     let packsBlocks = whole && panels >= CPUDevice.panelsWorthPackingBlocks && product.inputs.stride == 1
     let pieceFloats = CPUDevice.rowsPerTask * CPUDevice.longestSum
