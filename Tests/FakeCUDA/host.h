@@ -6,6 +6,7 @@
 
 #define FILIGREE_HOST
 #define DEVICE static inline
+#define DEVICE_MEMBER inline
 #define SHARED static thread_local
 #define DYNAMIC_SHARED(Type, name) Type *name = (Type *)fake::dynamicShared
 #define KERNEL(name, threads, Arguments)                                                                                         \

@@ -30,6 +30,7 @@ namespace grid {
 namespace gridTensor {
 #include "../../Sources/CCUDA/kernels/grid_tensor.cu"
 } // namespace gridTensor
+#undef WEIGHT_STRIDE
 #undef DEPTH
 #undef PAD
 #undef TOKENS
@@ -41,6 +42,7 @@ namespace gridTensorGradient {
 namespace gridTensorShared {
 #include "../../Sources/CCUDA/kernels/grid_tensor_shared.cu"
 } // namespace gridTensorShared
+#undef WEIGHT_STRIDE
 #undef DEPTH
 #undef PAD
 #undef TOKENS
