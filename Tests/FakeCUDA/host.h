@@ -1,6 +1,6 @@
 // What the words of the kernels mean to the host's compiler.
 #pragma once
-#include "fibre.h"
+#include "warpgroup.h"
 #include <cmath>
 #include <cstring>
 
@@ -69,6 +69,7 @@ static inline void loadMatrices(unsigned (&r)[4], const bf16 *row) {
   fake::Deposit mine = {};
   mine.row = row;
   int lane = fake::current->lane;
+  fake::current->isFenced = false;
   const fake::Deposit *all = fake::exchange(mine);
   for (int i = 0; i < 4; i++) memcpy(&r[i], matrixRow(all, i, lane / 4) + lane % 4 * 2, 4);
 }
@@ -76,6 +77,7 @@ static inline void loadTransposed(unsigned (&r)[4], const bf16 *row) {
   fake::Deposit mine = {};
   mine.row = row;
   int lane = fake::current->lane;
+  fake::current->isFenced = false;
   const fake::Deposit *all = fake::exchange(mine);
   for (int i = 0; i < 4; i++)
     r[i] = matrixRow(all, i, lane % 4 * 2)[lane / 4] | (unsigned)matrixRow(all, i, lane % 4 * 2 + 1)[lane / 4] << 16;
