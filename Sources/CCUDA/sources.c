@@ -12,6 +12,9 @@ static const unsigned char element[] = {
 static const unsigned char tensor[] = {
 #embed "kernels/tensor.cuh"
     , 0};
+static const unsigned char warpgroup[] = {
+#embed "kernels/warpgroup.cuh"
+    , 0};
 static const unsigned char attentionTile[] = {
 #embed "kernels/attention_tile.cuh"
     , 0};
@@ -41,6 +44,9 @@ static const unsigned char gridTensorShared[] = {
     , 0};
 static const unsigned char gridTensorGradientShared[] = {
 #embed "kernels/grid_tensor_gradient_shared.cu"
+    , 0};
+static const unsigned char gridWarpgroup[] = {
+#embed "kernels/grid_warpgroup.cu"
     , 0};
 static const unsigned char layout[] = {
 #embed "kernels/layout.cu"
@@ -74,7 +80,7 @@ static const unsigned char runsTensorGradient[] = {
 
 static const fg_source sources[] = {
     SOURCE("arguments.h", arguments), SOURCE("element.cuh", element), SOURCE("tensor.cuh", tensor),
-    SOURCE("attention_tile.cuh", attentionTile), SOURCE("attention.cu", attention),
+    SOURCE("warpgroup.cuh", warpgroup), SOURCE("grid_warpgroup.cu", gridWarpgroup), SOURCE("attention_tile.cuh", attentionTile), SOURCE("attention.cu", attention),
     SOURCE("attention_tensor.cu", attentionTensor), SOURCE("attention_tensor_gradient.cu", attentionTensorGradient),
     SOURCE("embedding.cu", embedding), SOURCE("grid.cu", grid), SOURCE("grid_tensor.cu", gridTensor),
     SOURCE("grid_tensor_gradient.cu", gridTensorGradient), SOURCE("layout.cu", layout), SOURCE("limits.cu", limits),

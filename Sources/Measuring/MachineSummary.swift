@@ -10,7 +10,7 @@ extension MachineRecord {
       operatingSystem: machine.operatingSystem, isa: device.isa, device: device.name, threads: device.threads,
       peakFlopsPerSecond: limits.flopsPerSecond, bytesPerSecond: limits.bytesPerSecond,
       denseLibraries: libraries.map(\.description), energyReadable: meter.readsProcessor,
-      gpuEnergyReadable: meter.readsGPU)
+      gpuEnergyReadable: meter.readsGPU, kernelCheck: (try? (device as? CUDADevice)?.kernelCheck()) ?? nil)
   }
 
   /// One line for every bench record.

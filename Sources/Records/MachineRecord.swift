@@ -18,11 +18,13 @@ public struct MachineRecord: Codable, Sendable, Equatable {
   public var energyReadable: Bool
   /// True where the GPU's can; absent where no GPU computes.
   public var gpuEnergyReadable: Bool?
+  /// What a GPU's check of its newest kernels found, in one sentence; absent where there is none.
+  public var kernelCheck: String?
 
   public init(
     processor: String, cores: Int, memoryBytes: Int, operatingSystem: String, isa: String, device: String, threads: Int,
     peakFlopsPerSecond: Double, bytesPerSecond: Double, denseLibraries: [String], energyReadable: Bool,
-    gpuEnergyReadable: Bool? = nil
+    gpuEnergyReadable: Bool? = nil, kernelCheck: String? = nil
   ) {
     self.processor = processor
     self.cores = cores
@@ -36,6 +38,7 @@ public struct MachineRecord: Codable, Sendable, Equatable {
     self.denseLibraries = denseLibraries
     self.energyReadable = energyReadable
     self.gpuEnergyReadable = gpuEnergyReadable
+    self.kernelCheck = kernelCheck
   }
 }
 

@@ -30,6 +30,7 @@ struct SettingSection {
       ("Energy counter", machine.energyReadable ? "readable" : "not readable: no joules"),
     ]
       + (machine.gpuEnergyReadable.map { [("GPU's energy counter", $0 ? "readable" : "not readable: no joules")] } ?? [])
+      + (machine.kernelCheck.map { [("Check of kernels", $0)] } ?? [])
       + [
         ("Commit", survey.commit), ("Started", survey.time),
       ]

@@ -8,9 +8,11 @@ import Testing
 /// The library's functions from the fake.
 func fakeLibraries() throws -> CUDALibraries { try CUDALibraries { fake_symbol($0) } }
 
-/// A CUDA device on the fake, whose kernels run on the host.
-func fakeDevice(_ precision: CUDAPrecision, measuredFrom: Int = 1 << 40) throws -> CUDADevice {
-  try CUDADevice(fakeLibraries(), precision: precision, measuredFrom: measuredFrom)
+/// A CUDA device on the fake, whose kernels run on the host, and which need not pass the check that they have to pass on a GPU.
+func fakeDevice(
+  _ precision: CUDAPrecision, measuredFrom: Int = 1 << 40, trustsKernels: Bool = true
+) throws -> CUDADevice {
+  try CUDADevice(fakeLibraries(), precision: precision, measuredFrom: measuredFrom, trustsKernels: trustsKernels)
 }
 
 extension CUDAPrecision {

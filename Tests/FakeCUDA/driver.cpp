@@ -72,8 +72,8 @@ int deviceAttribute(int *value, int attribute, int) {
   // Few multiprocessors, so that persistent blocks draw several tiles each.
   switch (attribute) {
   case 16: *value = 3; return 0;
-  case 75: *value = 9; return 0;
-  case 76: *value = 0; return 0;
+  case 75: *value = gpu.major; return 0;
+  case 76: *value = gpu.minor; return 0;
   case 97: *value = 232448; return 0;
   default: *value = 1; return 0;
   }
@@ -131,6 +131,10 @@ int launchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned
                  void *, void **parameters, void **) {
   ENTER("cuLaunchKernel");
   auto *kernel = static_cast<const Kernel *>(function);
+  if (int code = enter(kernel->name)) {
+    if (code == 719) gpu.lost = code;
+    return code;
+  }
   gpu.launches[kernel->name]++;
   gpu.millijoules[gpu.firstVisible & 15] += gpu.millijoulesPerLaunch;
   if (shared > 232448) return 1;
@@ -310,6 +314,10 @@ void *fake_symbol(const char *name) {
 }
 void fake_reset(void) { fake::gpu = fake::Gpu(); }
 void fake_set_devices(int count) { fake::gpu.devices = count; }
+void fake_set_capability(int major, int minor) {
+  fake::gpu.major = major;
+  fake::gpu.minor = minor;
+}
 void fake_set_memory(size_t bytes) { fake::gpu.memory = bytes; }
 void fake_fail(const char *name, int nth, int code) { fake::gpu.failures[name] = {nth, code}; }
 void fake_lose_device(int code) { fake::gpu.lost = code; }

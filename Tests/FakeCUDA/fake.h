@@ -19,10 +19,12 @@ struct Gpu {
   struct Failure {
     int nth, code;
   };
-  int devices = 1, lost = 0;
+  int devices = 1, lost = 0, major = 9, minor = 0;
   /// The first GPU that the driver shows, as CUDA_VISIBLE_DEVICES does.
   int firstVisible = 0;
   bool hasEnergy = true;
+  /// Products read the two distances of a descriptor the other way round.
+  bool exchangesStrides = false;
   unsigned long long millijoules[16] = {}, millijoulesPerLaunch = 0;
   size_t memory = size_t(1) << 30;
   std::string hidden, fault;

@@ -75,6 +75,7 @@ namespace fake {
 thread_local Fibre *current = nullptr;
 thread_local Dim blockIndex, blockSize, gridSize;
 thread_local unsigned char *dynamicShared = nullptr;
+thread_local size_t dynamicBytes = 0;
 
 namespace {
 constexpr size_t stackBytes = 64 << 10;
@@ -121,6 +122,9 @@ void prepare(Fibre &f, unsigned char *stack) {
   f.parity = 0;
   f.groups.clear();
   f.open.clear();
+  f.isFenced = false;
+  f.openProducts.clear();
+  f.products.clear();
 }
 
 void release(State from, Warp *warp) {
@@ -131,6 +135,7 @@ void release(State from, Warp *warp) {
 void runBlock(unsigned threads) {
   machine.live = threads;
   machine.atBlock = 0;
+  beginWarpgroups();
   for (auto &w : machine.warps) w.arrived = w.live = 0;
   for (unsigned i = 0; i < threads; i++) {
     prepare(machine.fibres[i], machine.stacks.get() + i * stackBytes);
@@ -140,6 +145,7 @@ void runBlock(unsigned threads) {
     bool moved = false;
     for (unsigned i = 0; i < threads; i++) {
       Fibre &f = machine.fibres[i];
+      if (f.state == State::polling && f.isReady(f.awaited, f.awaitedValue)) f.state = State::ready;
       if (f.state != State::ready) continue;
       moved = true;
       current = &f;
@@ -151,11 +157,12 @@ void runBlock(unsigned threads) {
         release(State::atBlock, nullptr);
       }
     }
-    if (!moved) {
+    if (!moved && !landOneCopy()) {
       machine.fault = "threads wait for one another for ever";
       return;
     }
   }
+  machine.fault = faultOfWarpgroups();
 }
 } // namespace
 
@@ -196,6 +203,41 @@ const Deposit *exchange(const Deposit &mine) {
     yield();
   }
   return warp->deposits[parity];
+}
+
+void waitUntil(bool (*isReady)(const void *, unsigned), const void *awaited, unsigned value) {
+  if (isReady(awaited, value)) return;
+  Fibre *me = current;
+  me->isReady = isReady;
+  me->awaited = awaited;
+  me->awaitedValue = value;
+  me->state = State::polling;
+  yield();
+}
+
+void syncGroup(void (*act)(Fibre *const *group, size_t value), size_t value) {
+  Fibre *me = current, *group[128];
+  size_t first = (me - machine.fibres.data()) / 128 * 128;
+  int arrived = 0;
+  if (first + 128 > machine.fibres.size()) fail("a warpgroup has not 128 threads");
+  for (int i = 0; i < 128; i++) {
+    group[i] = &machine.fibres[first + i];
+    arrived += group[i]->state == State::atGroup;
+  }
+  if (arrived < 127) {
+    me->state = State::atGroup;
+    yield();
+    return;
+  }
+  std::string what;
+  try {
+    act(group, value);
+  } catch (const Fault &fault) {
+    what = fault.what;
+  }
+  if (!what.empty()) fail(what);
+  for (auto *f : group)
+    if (f->state == State::atGroup) f->state = State::ready;
 }
 
 void copyLater(void *target, const void *source) {
@@ -239,6 +281,7 @@ void launch(const Kernel &kernel, Dim grid, Dim block, size_t sharedBytes, void 
   std::vector<unsigned char> shared(sharedBytes + guardBytes + 128);
   auto *start = shared.data() + (128 - reinterpret_cast<uintptr_t>(shared.data()) % 128) % 128;
   dynamicShared = start;
+  dynamicBytes = sharedBytes;
   blockSize = block;
   gridSize = grid;
   memset(start + sharedBytes, guardMark, guardBytes);

@@ -29,7 +29,15 @@ struct Warp {
   int arrived = 0, live = 0;
 };
 
-enum class State { ready, atBlock, atWarp, done };
+enum class State { ready, atBlock, atWarp, atGroup, polling, done };
+
+/// A product that a thread has asked for as one of its warpgroup (warpgroup.cpp).
+struct GroupProduct {
+  float *c;
+  const unsigned *a;
+  uint64_t b;
+  bool isMNMajor;
+};
 
 struct Fibre {
   void *stackPointer = nullptr;
@@ -39,6 +47,13 @@ struct Fibre {
   int lane = 0, parity = 0;
   std::vector<std::vector<Copy>> groups;
   std::vector<Copy> open;
+  /// What it waits for where it is polling.
+  bool (*isReady)(const void *, unsigned) = nullptr;
+  const void *awaited = nullptr;
+  unsigned awaitedValue = 0;
+  bool isFenced = false;
+  std::vector<GroupProduct> openProducts;
+  std::vector<std::vector<GroupProduct>> products;
 };
 
 struct Kernel {
@@ -58,6 +73,7 @@ struct Fault {
 extern thread_local Fibre *current;
 extern thread_local Dim blockIndex, blockSize, gridSize;
 extern thread_local unsigned char *dynamicShared;
+extern thread_local size_t dynamicBytes;
 
 /// Runs all blocks one after another; throws a Fault.
 void launch(const Kernel &kernel, Dim grid, Dim block, size_t sharedBytes, void **parameters);
@@ -65,6 +81,14 @@ void launch(const Kernel &kernel, Dim grid, Dim block, size_t sharedBytes, void 
 void syncBlock();
 /// Puts `mine` down and waits for the warp; what every lane put down.
 const Deposit *exchange(const Deposit &mine);
+/// Waits until `isReady` of these two.
+void waitUntil(bool (*isReady)(const void *, unsigned), const void *awaited, unsigned value);
+/// Waits for the 128 threads of the warpgroup; the last to come acts for all of them first, and a Fault of it ends the launch.
+void syncGroup(void (*act)(Fibre *const *group, size_t value), size_t value);
+/// What warpgroup.cpp does when a block begins, when no thread of it can go on, and when it has ended.
+void beginWarpgroups();
+bool landOneCopy();
+std::string faultOfWarpgroups();
 [[noreturn]] void fail(const std::string &what);
 void copyLater(void *target, const void *source);
 void closeGroup();

@@ -1,11 +1,12 @@
 // What the words of the kernels mean to the host's compiler.
 #pragma once
-#include "fibre.h"
+#include "warpgroup.h"
 #include <cmath>
 #include <cstring>
 
 #define FILIGREE_HOST
 #define DEVICE static inline
+#define DEVICE_MEMBER inline
 #define SHARED static thread_local
 #define DYNAMIC_SHARED(Type, name) Type *name = (Type *)fake::dynamicShared
 #define KERNEL(name, threads, Arguments)                                                                                         \
@@ -68,6 +69,7 @@ static inline void loadMatrices(unsigned (&r)[4], const bf16 *row) {
   fake::Deposit mine = {};
   mine.row = row;
   int lane = fake::current->lane;
+  fake::current->isFenced = false;
   const fake::Deposit *all = fake::exchange(mine);
   for (int i = 0; i < 4; i++) memcpy(&r[i], matrixRow(all, i, lane / 4) + lane % 4 * 2, 4);
 }
@@ -75,6 +77,7 @@ static inline void loadTransposed(unsigned (&r)[4], const bf16 *row) {
   fake::Deposit mine = {};
   mine.row = row;
   int lane = fake::current->lane;
+  fake::current->isFenced = false;
   const fake::Deposit *all = fake::exchange(mine);
   for (int i = 0; i < 4; i++)
     r[i] = matrixRow(all, i, lane % 4 * 2)[lane / 4] | (unsigned)matrixRow(all, i, lane % 4 * 2 + 1)[lane / 4] << 16;

@@ -4,6 +4,7 @@
 #include "host.h"
 #include "../../Sources/CCUDA/kernels/element.cuh"
 #include "../../Sources/CCUDA/kernels/tensor.cuh"
+#include "../../Sources/CCUDA/kernels/warpgroup.cuh"
 
 #pragma clang diagnostic ignored "-Wunused-function"
 
@@ -30,6 +31,7 @@ namespace grid {
 namespace gridTensor {
 #include "../../Sources/CCUDA/kernels/grid_tensor.cu"
 } // namespace gridTensor
+#undef WEIGHT_STRIDE
 #undef DEPTH
 #undef PAD
 #undef TOKENS
@@ -41,6 +43,7 @@ namespace gridTensorGradient {
 namespace gridTensorShared {
 #include "../../Sources/CCUDA/kernels/grid_tensor_shared.cu"
 } // namespace gridTensorShared
+#undef WEIGHT_STRIDE
 #undef DEPTH
 #undef PAD
 #undef TOKENS
@@ -51,6 +54,16 @@ namespace gridTensorGradientShared {
 #undef DEPTH
 #undef STRIDE
 #undef WIDTH
+namespace gridWarpgroup {
+#include "../../Sources/CCUDA/kernels/grid_warpgroup.cu"
+} // namespace gridWarpgroup
+#undef TOKENS
+#undef STRIPS
+#undef SIDE
+#undef PIECE
+#undef LINE
+#undef SLOT
+#undef NOTHING_MORE
 namespace layout {
 #include "../../Sources/CCUDA/kernels/layout.cu"
 } // namespace layout

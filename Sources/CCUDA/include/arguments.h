@@ -83,6 +83,26 @@ typedef struct fg_grid_shared {
   int pitch, accumulate, stages;
 } fg_grid_shared;
 
+/* The same by strips of 64 rows and of 64 columns: tile t has the strips of rows that begin at row[t * 6 + p], -1 where there is
+   none, and meets strips of columns k in start[t] ..< start[t + 1], which begin at line[k]; piece[k * 6 + p] is the place of the
+   64 x 64 weights there, in pieces, and bit p of present[k] says whether there are any. */
+typedef struct fg_grid_warpgroup {
+  const void *w, *x;
+  void *y;
+  const int *start, *line, *piece, *present, *row;
+  int *counter;
+  int tiles, pitch, accumulate, stages;
+} fg_grid_warpgroup;
+
+/* Blocks [blocks, outMembers, inMembers] of weights as pieces of 64 x 64, block after block and by rows within it, each in tiles of
+   8 x 8 by rows; `count` lines of tiles, 8 numbers each. */
+typedef struct fg_pieces {
+  const float *source;
+  void *target;
+  int outMembers, inMembers;
+  long long count;
+} fg_pieces;
+
 /* dvalues[k][i][j] += sum over tokens of dy[out(row[k], i)] * x[in(column[k], j)]; with splits > 1 the parts of the sum go to
    partial [splits, blocks, outMembers, inMembers] first. Bundles are triples of a row and the first and number of its pieces. */
 typedef struct fg_grid_gradient {

@@ -9,6 +9,7 @@
 #define SHARED __shared__
 #define DYNAMIC_SHARED(Type, name) extern __shared__ __align__(128) unsigned char dynamicShared[]; Type *name = (Type *)dynamicShared
 #define DEVICE static __device__ __forceinline__
+#define DEVICE_MEMBER __device__ __forceinline__
 #define ALIGNED(address, bytes)
 
 DEVICE float asFloat(unsigned bits) { return __uint_as_float(bits); }

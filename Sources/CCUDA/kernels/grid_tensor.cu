@@ -11,6 +11,7 @@
 #define TOKENS 128
 #define DEPTH 64
 #define PAD 8
+#define WEIGHT_STRIDE ((transposed ? M : DEPTH) + PAD)
 
 /// Where the warps of a block lie: ROWS x COLUMNS of them, 16 FRAGMENTS rows and TOKENS / COLUMNS tokens each.
 template <int M> struct Shape {
@@ -23,42 +24,16 @@ template <int M> struct Shape {
   static constexpr int stage = left + DEPTH * (TOKENS + PAD);
 };
 
-/// One tile's walk over (block, step) pairs.
-struct Walk {
-  int k, end, step;
-};
-
 template <int M, bool transposed>
 DEVICE void fetch(const fg_grid &a, Walk &walk, bf16 *stage, int first, int token, int width) {
   if (walk.k < walk.end) {
     int depth = smaller(DEPTH, a.inMembers - walk.step);
     const bf16 *w = (const bf16 *)a.w + (long long)(a.block ? a.block[walk.k] : walk.k) * a.blockSize;
-    if (transposed) {
-      w += (long long)walk.step * a.stepStride + first;
-      for (int i = threadIdx.x; i < depth * (M / 8); i += 256) {
-        int j = i / (M / 8), m = i % (M / 8) * 8;
-        copyAsync(stage + j * (M + PAD) + m, w + (long long)j * a.stepStride + m);
-      }
-    } else {
-      w += (long long)first * a.rowStride + walk.step;
-      int chunks = depth / 8;
-      for (int i = threadIdx.x; i < M * chunks; i += 256) {
-        int m = i / chunks, j = i % chunks * 8;
-        copyAsync(stage + m * (DEPTH + PAD) + j, w + (long long)m * a.rowStride + j);
-      }
-    }
+    w += (long long)walk.step * a.stepStride + (long long)first * a.rowStride;
+    copyWeights<transposed>(stage, WEIGHT_STRIDE, w, M, depth, a.rowStride, a.stepStride);
     const bf16 *x = (const bf16 *)a.x + ((long long)a.neighbour[walk.k] * a.inGroup + walk.step) * a.pitch + token;
-    bf16 *right = stage + Shape<M>::left;
-    int chunks = width / 8;
-    for (int i = threadIdx.x; i < depth * chunks; i += 256) {
-      int j = i / chunks, t = i % chunks * 8;
-      copyAsync(right + j * (TOKENS + PAD) + t, x + (long long)j * a.pitch + t);
-    }
-    walk.step += DEPTH;
-    if (walk.step >= a.inMembers) {
-      walk.step = 0;
-      walk.k++;
-    }
+    copyLines(stage + Shape<M>::left, TOKENS + PAD, x, a.pitch, depth, width);
+    walk.advance(DEPTH, a.inMembers);
   }
   commitCopies();
 }
@@ -69,23 +44,15 @@ template <int M, bool transposed> DEVICE void gridTile(const fg_grid &a, bf16 *r
   int width = smaller(TOKENS, a.pitch - token);
   Walk ahead = {a.start[group], a.start[group + 1], 0}, here = ahead;
   float sum[S::fragments][S::tokens / 8][4] = {};
-  for (int s = 0; s < a.stages - 1; s++) fetch<M, transposed>(a, ahead, ring + s * S::stage, first, token, width);
-  int slot = 0, free = a.stages - 1;
-  while (here.k < here.end) {
-    if (a.stages == 3) waitCopies<1>(); else waitCopies<0>();
-    __syncthreads();
-    // Every warp has left the slot that is filled now: it was read before the barrier.
-    fetch<M, transposed>(a, ahead, ring + free * S::stage, first, token, width);
-    const bf16 *left = ring + slot * S::stage, *right = left + S::left;
+  auto next = [&](bf16 *stage) { fetch<M, transposed>(a, ahead, stage, first, token, width); };
+  throughRing(ring, S::stage, a.stages, here.steps(DEPTH, a.inMembers), next, [&](const bf16 *left) {
+    const bf16 *right = left + S::left;
     int depth = smaller(DEPTH, a.inMembers - here.step);
     for (int j = 0; j < depth; j += 16) {
       unsigned w[S::fragments][4];
 #pragma unroll
-      for (int f = 0; f < S::fragments; f++) {
-        int row = (warpRow * S::fragments + f) * 16;
-        if (transposed) loadTransposed(w[f], columnsA(left + j * (M + PAD) + row, M + PAD, lane));
-        else loadMatrices(w[f], rowsA(left + row * (DEPTH + PAD) + j, DEPTH + PAD, lane));
-      }
+      for (int f = 0; f < S::fragments; f++)
+        loadWeights<transposed>(w[f], left, WEIGHT_STRIDE, (warpRow * S::fragments + f) * 16, j, lane);
 #pragma unroll
       for (int n = 0; n < S::tokens / 16; n++) {
         unsigned x[4];
@@ -97,15 +64,8 @@ template <int M, bool transposed> DEVICE void gridTile(const fg_grid &a, bf16 *r
         }
       }
     }
-    here.step += DEPTH;
-    if (here.step >= a.inMembers) {
-      here.step = 0;
-      here.k++;
-    }
-    slot = slot + 1 == a.stages ? 0 : slot + 1;
-    free = free + 1 == a.stages ? 0 : free + 1;
-  }
-  waitCopies<0>();
+    here.advance(DEPTH, a.inMembers);
+  });
   __syncthreads();
 #pragma unroll
   for (int f = 0; f < S::fragments; f++)
@@ -117,26 +77,18 @@ template <int M, bool transposed> DEVICE void gridTile(const fg_grid &a, bf16 *r
         int t = warpColumn * S::tokens + n * 8 + lane % 4 * 2;
         if (t >= width) continue;
         bf16 *y = (bf16 *)a.y + ((long long)group * a.outGroup + row) * a.pitch + token + t;
-        pair old = {0.0f, 0.0f};
-        if (a.accumulate) old = load2(y);
-        store2(y, old.first + sum[f][n][2 * half], old.second + sum[f][n][2 * half + 1]);
+        put2(y, a.accumulate, sum[f][n][2 * half], sum[f][n][2 * half + 1]);
       }
 }
 
 /// Draws tiles until there are none: token tiles outermost, so that those in flight share their columns of x in the cache.
 template <int M, bool transposed> DEVICE void gridProduct(const fg_grid &a) {
   DYNAMIC_SHARED(bf16, ring);
-  SHARED int drawn;
   int pieces = a.outMembers / M, perToken = a.rows * pieces, tiles = perToken * ((a.pitch + TOKENS - 1) / TOKENS);
-  while (true) {
-    if (threadIdx.x == 0) drawn = atomicAdd(a.counter, 1);
-    __syncthreads();
-    int tile = drawn;
-    __syncthreads();
-    if (tile >= tiles) return;
+  drawTiles(a.counter, tiles, [&](int tile) {
     int within = tile % perToken;
     gridTile<M, transposed>(a, ring, a.order[within / pieces], within % pieces * M, tile / perToken * TOKENS);
-  }
+  });
 }
 
 KERNEL(grid_tensor_16, 256, fg_grid) { gridProduct<16, false>(a); }

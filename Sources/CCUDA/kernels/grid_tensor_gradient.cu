@@ -37,39 +37,20 @@ template <int S> DEVICE void gridGradient(const fg_grid_gradient &a) {
   int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   int share = warp / (P::rows * P::columns), place = warp % (P::rows * P::columns);
   int warpRow = place / P::columns, warpColumn = place % P::columns;
-  // Whole steps of 64 tokens, as evenly as they go.
-  int chunks = a.pitch / DEPTH, token = (int)((long long)chunks * part / a.splits) * DEPTH;
-  int end = (int)((long long)chunks * (part + 1) / a.splits) * DEPTH, ahead = token;
+  Tokens tokens = shareOfTokens(a.pitch, DEPTH, part, a.splits);
+  int ahead = tokens.first, end = ahead + tokens.steps * DEPTH;
   const bf16 *dy = (const bf16 *)a.dy + ((long long)a.row[k] * a.outGroup + first) * a.pitch;
   const bf16 *x = (const bf16 *)a.x + ((long long)a.column[k] * a.inGroup + second) * a.pitch;
   float sum[P::fragments][P::width / 8][4] = {};
-  for (int s = 0; s < a.stages - 1; s++, ahead += DEPTH) fetch<S>(dy, x, a.pitch, ahead, end, ring + s * P::stage);
-  int slot = 0, free = a.stages - 1;
-  for (; token < end; token += DEPTH, ahead += DEPTH) {
-    if (a.stages == 3) waitCopies<1>(); else waitCopies<0>();
-    __syncthreads();
-    fetch<S>(dy, x, a.pitch, ahead, end, ring + free * P::stage);
-    const bf16 *left = ring + slot * P::stage, *right = left + S * STRIDE;
-    for (int j = share * 16; j < DEPTH && share < P::steps; j += P::steps * 16) {
-      unsigned d[P::fragments][4];
-#pragma unroll
-      for (int f = 0; f < P::fragments; f++)
-        loadMatrices(d[f], rowsA(left + (warpRow * P::fragments + f) * 16 * STRIDE + j, STRIDE, lane));
-#pragma unroll
-      for (int n = 0; n < P::width / 16; n++) {
-        unsigned b[4];
-        loadMatrices(b, columnsB(right + (warpColumn * P::width + n * 16) * STRIDE + j, STRIDE, lane));
-#pragma unroll
-        for (int f = 0; f < P::fragments; f++) {
-          multiplyAdd(sum[f][2 * n], d[f], b[0], b[1]);
-          multiplyAdd(sum[f][2 * n + 1], d[f], b[2], b[3]);
-        }
-      }
-    }
-    slot = slot + 1 == a.stages ? 0 : slot + 1;
-    free = free + 1 == a.stages ? 0 : free + 1;
-  }
-  waitCopies<0>();
+  auto next = [&](bf16 *stage) {
+    fetch<S>(dy, x, a.pitch, ahead, end, stage);
+    ahead += DEPTH;
+  };
+  throughRing(ring, P::stage, a.stages, tokens.steps, next, [&](const bf16 *left) {
+    const bf16 *rows = left + warpRow * P::fragments * 16 * STRIDE, *columns = left + (S + warpColumn * P::width) * STRIDE;
+    for (int j = share * 16; j < DEPTH && share < P::steps; j += P::steps * 16)
+      multiplyLines<P::fragments, P::width>(sum, rows + j, columns + j, STRIDE, P::width, lane);
+  });
   __syncthreads();
   // The shares are joined in shared memory, one after another.
   float *total = (float *)ring;

@@ -44,40 +44,19 @@ template <int S> DEVICE void bundleGradient(const fg_grid_gradient &a) {
   const int *bundle = a.bundle + blockIdx.x / down * 3;
   int first = blockIdx.x % down * S, piece = bundle[1], count = bundle[2];
   int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warpRow = warp / P::columns, warpColumn = warp % P::columns;
-  // Whole steps of 64 tokens, as evenly as they go.
-  int chunks = a.pitch / DEPTH, token = (int)((long long)chunks * part / a.splits) * DEPTH;
-  int end = (int)((long long)chunks * (part + 1) / a.splits) * DEPTH, ahead = token;
+  Tokens tokens = shareOfTokens(a.pitch, DEPTH, part, a.splits);
+  int ahead = tokens.first, end = ahead + tokens.steps * DEPTH;
   const bf16 *dy = (const bf16 *)a.dy + ((long long)bundle[0] * a.outGroup + first) * a.pitch;
   float sum[P::fragments][P::width / 8][4] = {};
-  for (int s = 0; s < a.stages - 1; s++, ahead += DEPTH) fetch<S>(a, dy, piece, count, ring + s * P::stage, ahead, end);
-  int slot = 0, free = a.stages - 1;
-  for (; token < end; token += DEPTH, ahead += DEPTH) {
-    if (a.stages == 3) waitCopies<1>(); else waitCopies<0>();
-    __syncthreads();
-    fetch<S>(a, dy, piece, count, ring + free * P::stage, ahead, end);
-    const bf16 *left = ring + slot * P::stage, *right = left + S * STRIDE;
-    for (int j = 0; j < DEPTH; j += 16) {
-      unsigned d[P::fragments][4];
-#pragma unroll
-      for (int f = 0; f < P::fragments; f++)
-        loadMatrices(d[f], rowsA(left + (warpRow * P::fragments + f) * 16 * STRIDE + j, STRIDE, lane));
-#pragma unroll
-      for (int n = 0; n < P::width / 16; n++) {
-        int column = warpColumn * P::width + n * 16;
-        if (column >= count * S) break;
-        unsigned b[4];
-        loadMatrices(b, columnsB(right + column * STRIDE + j, STRIDE, lane));
-#pragma unroll
-        for (int f = 0; f < P::fragments; f++) {
-          multiplyAdd(sum[f][2 * n], d[f], b[0], b[1]);
-          multiplyAdd(sum[f][2 * n + 1], d[f], b[2], b[3]);
-        }
-      }
-    }
-    slot = slot + 1 == a.stages ? 0 : slot + 1;
-    free = free + 1 == a.stages ? 0 : free + 1;
-  }
-  waitCopies<0>();
+  auto next = [&](bf16 *stage) {
+    fetch<S>(a, dy, piece, count, stage, ahead, end);
+    ahead += DEPTH;
+  };
+  throughRing(ring, P::stage, a.stages, tokens.steps, next, [&](const bf16 *left) {
+    const bf16 *rows = left + warpRow * P::fragments * 16 * STRIDE, *columns = left + (S + warpColumn * P::width) * STRIDE;
+    for (int j = 0; j < DEPTH; j += 16)
+      multiplyLines<P::fragments, P::width>(sum, rows + j, columns + j, STRIDE, count * S - warpColumn * P::width, lane);
+  });
   float *target = a.splits == 1 ? a.dvalues : a.partial + (long long)part * a.blocks * a.outMembers * a.inMembers;
 #pragma unroll
   for (int n = 0; n < P::width / 8; n++) {
@@ -89,9 +68,7 @@ template <int S> DEVICE void bundleGradient(const fg_grid_gradient &a) {
       for (int half = 0; half < 2; half++) {
         int row = first + (warpRow * P::fragments + f) * 16 + half * 8 + lane / 4;
         float *value = target + ((long long)(at / across) * a.outMembers + row) * a.inMembers + at % across * S + column % S;
-        pair old = {0.0f, 0.0f};
-        if (a.splits == 1) old = load2(value);
-        store2(value, old.first + sum[f][n][2 * half], old.second + sum[f][n][2 * half + 1]);
+        put2(value, a.splits == 1, sum[f][n][2 * half], sum[f][n][2 * half + 1]);
       }
   }
 }

@@ -11,6 +11,7 @@
 #define TOKENS 128
 #define DEPTH 64
 #define PAD 8
+#define WEIGHT_STRIDE ((transposed ? M : DEPTH) + PAD)
 #define HEIGHT 256
 
 template <int M> struct Share {
@@ -21,46 +22,19 @@ template <int M> struct Share {
   static constexpr int stage = rows * left + DEPTH * (TOKENS + PAD);
 };
 
-struct Walk {
-  int k, end, step;
-};
-
-DEVICE void advance(const fg_grid_shared &a, Walk &walk) {
-  walk.step += DEPTH;
-  if (walk.step >= a.inMembers) {
-    walk.step = 0;
-    walk.k++;
-  }
-}
-
 template <int M, bool transposed>
 DEVICE void fetch(const fg_grid_shared &a, Walk &walk, bf16 *stage, int token, int width) {
   if (walk.k < walk.end) {
-    int depth = smaller(DEPTH, a.inMembers - walk.step), chunks = depth / 8;
+    int depth = smaller(DEPTH, a.inMembers - walk.step);
     for (int p = 0; p < Share<M>::rows; p++) {
       int block = a.block[walk.k * Share<M>::rows + p];
       if (block < 0) continue;
       const bf16 *w = (const bf16 *)a.w + (long long)block * a.blockSize + (long long)walk.step * a.stepStride;
-      bf16 *left = stage + p * Share<M>::left;
-      if (transposed)
-        for (int i = threadIdx.x; i < depth * (M / 8); i += 256) {
-          int j = i / (M / 8), m = i % (M / 8) * 8;
-          copyAsync(left + j * (M + PAD) + m, w + (long long)j * a.stepStride + m);
-        }
-      else
-        for (int i = threadIdx.x; i < M * chunks; i += 256) {
-          int m = i / chunks, j = i % chunks * 8;
-          copyAsync(left + m * (DEPTH + PAD) + j, w + (long long)m * a.rowStride + j);
-        }
+      copyWeights<transposed>(stage + p * Share<M>::left, WEIGHT_STRIDE, w, M, depth, a.rowStride, a.stepStride);
     }
     const bf16 *x = (const bf16 *)a.x + ((long long)a.neighbour[walk.k] * a.inGroup + walk.step) * a.pitch + token;
-    bf16 *right = stage + Share<M>::rows * Share<M>::left;
-    int pieces = width / 8;
-    for (int i = threadIdx.x; i < depth * pieces; i += 256) {
-      int j = i / pieces, t = i % pieces * 8;
-      copyAsync(right + j * (TOKENS + PAD) + t, x + (long long)j * a.pitch + t);
-    }
-    advance(a, walk);
+    copyLines(stage + Share<M>::rows * Share<M>::left, TOKENS + PAD, x, a.pitch, depth, width);
+    walk.advance(DEPTH, a.inMembers);
   }
   commitCopies();
 }
@@ -71,15 +45,10 @@ template <int M, bool transposed> DEVICE void sharedTile(const fg_grid_shared &a
   int width = smaller(TOKENS, a.pitch - token);
   Walk ahead = {a.start[tile], a.start[tile + 1], 0}, here = ahead;
   float sum[S::rows * S::fragments][4][4] = {};
-  for (int s = 0; s < a.stages - 1; s++) fetch<M, transposed>(a, ahead, ring + s * S::stage, token, width);
-  int slot = 0, free = a.stages - 1;
-  while (here.k < here.end) {
+  auto next = [&](bf16 *stage) { fetch<M, transposed>(a, ahead, stage, token, width); };
+  throughRing(ring, S::stage, a.stages, here.steps(DEPTH, a.inMembers), next, [&](const bf16 *left) {
     unsigned present = a.present[here.k];
-    if (a.stages == 3) waitCopies<1>(); else waitCopies<0>();
-    __syncthreads();
-    // Every warp has left the slot that is filled now: it was read before the barrier.
-    fetch<M, transposed>(a, ahead, ring + free * S::stage, token, width);
-    const bf16 *left = ring + slot * S::stage, *right = left + S::rows * S::left;
+    const bf16 *right = left + S::rows * S::left;
     int depth = smaller(DEPTH, a.inMembers - here.step);
     for (int j = 0; j < depth; j += 16) {
       unsigned x[2][4];
@@ -91,11 +60,8 @@ template <int M, bool transposed> DEVICE void sharedTile(const fg_grid_shared &a
         if (!(present >> p & 1)) continue;
 #pragma unroll
         for (int f = 0; f < S::fragments; f++) {
-          int row = (warpRow * S::fragments + f) * 16;
-          const bf16 *block = left + p * S::left;
           unsigned w[4];
-          if (transposed) loadTransposed(w, columnsA(block + j * (M + PAD) + row, M + PAD, lane));
-          else loadMatrices(w, rowsA(block + row * (DEPTH + PAD) + j, DEPTH + PAD, lane));
+          loadWeights<transposed>(w, left + p * S::left, WEIGHT_STRIDE, (warpRow * S::fragments + f) * 16, j, lane);
 #pragma unroll
           for (int n = 0; n < 2; n++) {
             multiplyAdd(sum[p * S::fragments + f][2 * n], w, x[n][0], x[n][1]);
@@ -104,11 +70,8 @@ template <int M, bool transposed> DEVICE void sharedTile(const fg_grid_shared &a
         }
       }
     }
-    advance(a, here);
-    slot = slot + 1 == a.stages ? 0 : slot + 1;
-    free = free + 1 == a.stages ? 0 : free + 1;
-  }
-  waitCopies<0>();
+    here.advance(DEPTH, a.inMembers);
+  });
   __syncthreads();
 #pragma unroll
   for (int p = 0; p < S::rows; p++) {
@@ -123,10 +86,8 @@ template <int M, bool transposed> DEVICE void sharedTile(const fg_grid_shared &a
           int row = (warpRow * S::fragments + f) * 16 + half * 8 + lane / 4, t = warpColumn * 32 + n * 8 + lane % 4 * 2;
           if (t >= width) continue;
           bf16 *y = (bf16 *)a.y + ((long long)group * a.outGroup + row) * a.pitch + token + t;
-          pair old = {0.0f, 0.0f};
-          if (a.accumulate) old = load2(y);
           float *c = sum[p * S::fragments + f][n];
-          store2(y, old.first + c[2 * half], old.second + c[2 * half + 1]);
+          put2(y, a.accumulate, c[2 * half], c[2 * half + 1]);
         }
   }
 }
@@ -134,16 +95,10 @@ template <int M, bool transposed> DEVICE void sharedTile(const fg_grid_shared &a
 /// Draws tiles until there are none: token tiles outermost, so that those in flight share their columns of x in the cache.
 template <int M, bool transposed> DEVICE void sharedProduct(const fg_grid_shared &a) {
   DYNAMIC_SHARED(bf16, ring);
-  SHARED int drawn;
   int tiles = a.tiles * ((a.pitch + TOKENS - 1) / TOKENS);
-  while (true) {
-    if (threadIdx.x == 0) drawn = atomicAdd(a.counter, 1);
-    __syncthreads();
-    int tile = drawn;
-    __syncthreads();
-    if (tile >= tiles) return;
+  drawTiles(a.counter, tiles, [&](int tile) {
     sharedTile<M, transposed>(a, ring, tile % a.tiles, tile / a.tiles * TOKENS);
-  }
+  });
 }
 
 KERNEL(grid_tensor_shared_32, 256, fg_grid_shared) { sharedProduct<32, false>(a); }

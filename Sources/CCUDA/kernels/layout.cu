@@ -41,6 +41,18 @@ KERNEL(narrow_gathered, 256, fg_gather) {
   }
 }
 
+/// Pieces of 64 x 64 weights for warpgroups, in the elements' type; a line of a tile at a time, of which a piece has 512.
+KERNEL(narrow_pieces, 256, fg_pieces) {
+  int across = a.inMembers / 64, pieces = a.outMembers / 64 * across;
+  EACH(i) {
+    long long piece = i / 512;
+    int tile = (int)(i % 512) / 8, within = (int)(piece % pieces);
+    int row = within / across * 64 + tile / 8 * 8 + (int)(i % 8), column = within % across * 64 + tile % 8 * 8;
+    const float *source = a.source + (piece / pieces * a.outMembers + row) * a.inMembers + column;
+    for (int j = 0; j < 8; j += 2) store2((element *)a.target + 8 * i + j, source[j], source[j + 1]);
+  }
+}
+
 /// target[i] = source[index[i]], - source[~index[i]] where that is negative, 0 where it is the least number.
 KERNEL(expand, 256, fg_gather) {
   EACH(i) {

@@ -55,14 +55,12 @@ template <int M> DEVICE void runsTile(const fg_runs &a, bf16 *ring, int first, i
   const int *line = a.line ? a.line + (long long)(first / a.group) * a.lines : 0;
   float sum[P::fragments][P::tokens / 8][4] = {};
   int ahead = 0;
-  for (int s = 0; s < a.stages - 1; s++, ahead += DEPTH) fetch<M>(a, line, ring + s * P::stage, first, ahead, token, width);
-  int slot = 0, free = a.stages - 1;
-  for (int step = 0; step < a.depth; step += DEPTH, ahead += DEPTH) {
-    if (a.stages == 3) waitCopies<1>(); else waitCopies<0>();
-    __syncthreads();
-    // Every warp has left the slot that is filled now: it was read before the barrier.
-    fetch<M>(a, line, ring + free * P::stage, first, ahead, token, width);
-    const bf16 *left = ring + slot * P::stage, *right = left + P::left + P::choice;
+  auto next = [&](bf16 *stage) {
+    fetch<M>(a, line, stage, first, ahead, token, width);
+    ahead += DEPTH;
+  };
+  throughRing(ring, P::stage, a.stages, a.depth / DEPTH, next, [&](const bf16 *left) {
+    const bf16 *right = left + P::left + P::choice;
     const unsigned *choice = (const unsigned *)(left + P::left);
 #pragma unroll
     for (int j = 0; j < DEPTH; j += 32) {
@@ -87,10 +85,7 @@ template <int M> DEVICE void runsTile(const fg_runs &a, bf16 *ring, int first, i
         }
       }
     }
-    slot = slot + 1 == a.stages ? 0 : slot + 1;
-    free = free + 1 == a.stages ? 0 : free + 1;
-  }
-  waitCopies<0>();
+  });
 #pragma unroll
   for (int f = 0; f < P::fragments; f++)
 #pragma unroll
@@ -101,9 +96,7 @@ template <int M> DEVICE void runsTile(const fg_runs &a, bf16 *ring, int first, i
         int t = warpColumn * P::tokens + n * 8 + lane % 4 * 2;
         if (t >= width || row >= a.rows) continue;
         bf16 *y = (bf16 *)a.y + (long long)row * a.pitch + token + t;
-        pair old = {0.0f, 0.0f};
-        if (a.accumulate) old = load2(y);
-        store2(y, old.first + sum[f][n][2 * half], old.second + sum[f][n][2 * half + 1]);
+        put2(y, a.accumulate, sum[f][n][2 * half], sum[f][n][2 * half + 1]);
       }
 }
 

@@ -43,38 +43,19 @@ template <int M> DEVICE void runsGradient(const fg_runs &a) {
   int first = blockIdx.x / across * M, second = blockIdx.x % across * COLUMNS;
   const int *line = a.line ? a.line + (long long)(first / a.group) * a.lines : 0;
   int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warpRow = warp / P::columns, warpColumn = warp % P::columns;
-  // Whole steps of 64 tokens, as evenly as they go.
-  int chunks = a.pitch / DEPTH, token = (int)((long long)chunks * part / a.splits) * DEPTH;
-  int end = (int)((long long)chunks * (part + 1) / a.splits) * DEPTH, ahead = token;
+  Tokens tokens = shareOfTokens(a.pitch, DEPTH, part, a.splits);
+  int ahead = tokens.first, end = ahead + tokens.steps * DEPTH;
   float sum[P::fragments][P::width / 8][4] = {};
-  for (int s = 0; s < a.stages - 1; s++, ahead += DEPTH) fetch<M>(a, line, ring + s * P::stage, first, second, ahead, end);
-  int slot = 0, free = a.stages - 1;
-  for (; token < end; token += DEPTH, ahead += DEPTH) {
-    if (a.stages == 3) waitCopies<1>(); else waitCopies<0>();
-    __syncthreads();
-    fetch<M>(a, line, ring + free * P::stage, first, second, ahead, end);
-    const bf16 *left = ring + slot * P::stage, *right = left + M * STRIDE;
+  auto next = [&](bf16 *stage) {
+    fetch<M>(a, line, stage, first, second, ahead, end);
+    ahead += DEPTH;
+  };
+  throughRing(ring, P::stage, a.stages, tokens.steps, next, [&](const bf16 *left) {
+    const bf16 *rows = left + warpRow * P::fragments * 16 * STRIDE, *columns = left + (M + warpColumn * P::width) * STRIDE;
 #pragma unroll
-    for (int j = 0; j < DEPTH; j += 16) {
-      unsigned d[P::fragments][4];
-#pragma unroll
-      for (int f = 0; f < P::fragments; f++)
-        loadMatrices(d[f], rowsA(left + (warpRow * P::fragments + f) * 16 * STRIDE + j, STRIDE, lane));
-#pragma unroll
-      for (int n = 0; n < P::width / 16; n++) {
-        unsigned b[4];
-        loadMatrices(b, columnsB(right + (warpColumn * P::width + n * 16) * STRIDE + j, STRIDE, lane));
-#pragma unroll
-        for (int f = 0; f < P::fragments; f++) {
-          multiplyAdd(sum[f][2 * n], d[f], b[0], b[1]);
-          multiplyAdd(sum[f][2 * n + 1], d[f], b[2], b[3]);
-        }
-      }
-    }
-    slot = slot + 1 == a.stages ? 0 : slot + 1;
-    free = free + 1 == a.stages ? 0 : free + 1;
-  }
-  waitCopies<0>();
+    for (int j = 0; j < DEPTH; j += 16)
+      multiplyLines<P::fragments, P::width>(sum, rows + j, columns + j, STRIDE, P::width, lane);
+  });
   __syncthreads();
   float *total = (float *)ring;
 #pragma unroll

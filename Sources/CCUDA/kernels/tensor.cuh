@@ -60,4 +60,110 @@ DEVICE const bf16 *rowsB(const bf16 *tile, int stride, int lane) {
 DEVICE const bf16 *columnsB(const bf16 *tile, int stride, int lane) {
   return tile + ((lane >> 4) * 8 + (lane & 7)) * stride + (lane >> 3 & 1) * 8;
 }
+
+/// A walk over `steps` tiles through a ring of `stages` slots of `stage` elements: `fetch(slot)` starts the copies of the next tile
+/// and closes their group, also when there is none left; `multiply(slot)` has the oldest tile.
+template <typename Fetch, typename Multiply>
+DEVICE void throughRing(bf16 *ring, int stage, int stages, int steps, const Fetch &fetch, const Multiply &multiply) {
+  for (int s = 0; s < stages - 1; s++) fetch(ring + s * stage);
+  int slot = 0, free = stages - 1;
+  for (int step = 0; step < steps; step++) {
+    if (stages == 3) waitCopies<1>(); else waitCopies<0>();
+    __syncthreads();
+    // Every warp has left the slot that is filled now: it was read before the barrier.
+    fetch(ring + free * stage);
+    multiply(ring + slot * stage);
+    slot = slot + 1 == stages ? 0 : slot + 1;
+    free = free + 1 == stages ? 0 : free + 1;
+  }
+  waitCopies<0>();
+}
+
+/// A walk over the blocks k ..< end, each in pieces of `depth` of its members.
+struct Walk {
+  int k, end, step;
+  DEVICE_MEMBER int steps(int depth, int members) const { return (end - k) * ((members + depth - 1) / depth); }
+  DEVICE_MEMBER void advance(int depth, int members) {
+    step += depth;
+    if (step < members) return;
+    step = 0;
+    k++;
+  }
+};
+
+/// Blocks draw the numbers below `tiles` from a counter until there are none; every thread of a block has the same.
+template <typename Body> DEVICE void drawTiles(int *counter, int tiles, const Body &body) {
+  SHARED int drawn;
+  while (true) {
+    if (threadIdx.x == 0) drawn = atomicAdd(counter, 1);
+    __syncthreads();
+    int tile = drawn;
+    __syncthreads();
+    if (tile >= tiles) return;
+    body(tile);
+  }
+}
+
+/// Two neighbours of a result, replaced or added to.
+template <typename Number> DEVICE void put2(Number *y, bool accumulate, float first, float second) {
+  pair old = {0.0f, 0.0f};
+  if (accumulate) old = load2(y);
+  store2(y, old.first + first, old.second + second);
+}
+
+/// A tile of the first `depth` steps of `rows` rows of W; transposed, where they lie side by side and steps are lines.
+template <bool transposed>
+DEVICE void copyWeights(bf16 *tile, int stride, const bf16 *w, int rows, int depth, int rowStride, int stepStride) {
+  int pieces = (transposed ? rows : depth) / 8, lines = transposed ? depth : rows, leading = transposed ? stepStride : rowStride;
+  for (int i = threadIdx.x; i < lines * pieces; i += 256) {
+    int line = i / pieces, at = i % pieces * 8;
+    copyAsync(tile + line * stride + at, w + (long long)line * leading + at);
+  }
+}
+
+/// A tile of `lines` lines, `width` tokens of each.
+DEVICE void copyLines(bf16 *tile, int stride, const bf16 *x, int pitch, int lines, int width) {
+  int pieces = width / 8;
+  for (int i = threadIdx.x; i < lines * pieces; i += 256) {
+    int line = i / pieces, t = i % pieces * 8;
+    copyAsync(tile + line * stride + t, x + (long long)line * pitch + t);
+  }
+}
+
+/// 16 rows and 16 steps of such a tile of W as A.
+template <bool transposed> DEVICE void loadWeights(unsigned (&w)[4], const bf16 *tile, int stride, int row, int step, int lane) {
+  if (transposed) loadTransposed(w, columnsA(tile + step * stride + row, stride, lane));
+  else loadMatrices(w, rowsA(tile + row * stride + step, stride, lane));
+}
+
+/// Share `part` of `splits` of the tokens, in whole steps of `depth` and as evenly as they go.
+struct Tokens {
+  int first, steps;
+};
+DEVICE Tokens shareOfTokens(int pitch, int depth, int part, int splits) {
+  long long chunks = pitch / depth;
+  int first = (int)(chunks * part / splits), end = (int)(chunks * (part + 1) / splits);
+  Tokens share = {first * depth, end - first};
+  return share;
+}
+
+/// sum[i][j] += the sum over 16 tokens of left[i][t] right[j][t]: lines of `stride` elements, 16 `fragments` of the left and the
+/// first `count` of `width` of the right, count a multiple of 16.
+template <int fragments, int width>
+DEVICE void multiplyLines(float (&sum)[fragments][width / 8][4], const bf16 *left, const bf16 *right, int stride, int count, int lane) {
+  unsigned d[fragments][4];
+#pragma unroll
+  for (int f = 0; f < fragments; f++) loadMatrices(d[f], rowsA(left + f * 16 * stride, stride, lane));
+#pragma unroll
+  for (int n = 0; n < width / 16; n++) {
+    if (n * 16 >= count) break;
+    unsigned b[4];
+    loadMatrices(b, columnsB(right + n * 16 * stride, stride, lane));
+#pragma unroll
+    for (int f = 0; f < fragments; f++) {
+      multiplyAdd(sum[f][2 * n], d[f], b[0], b[1]);
+      multiplyAdd(sum[f][2 * n + 1], d[f], b[2], b[3]);
+    }
+  }
+}
 #endif

@@ -1,15 +1,18 @@
 import FoundationEssentials
 import Records
 
-/// Which algorithm was measured fastest for each dense product, kept in the user's cache folder: a later run takes the same one,
-/// and so gives the same bits.
+/// Which algorithm was measured fastest for each dense product, and which kernels passed their check, kept in the user's cache
+/// folder: a later run takes the same ones, and so gives the same bits.
 ///
-/// The file is a line for each product: its key, a tab, eight whole numbers. It names nothing that could be run: an algorithm
+/// The file is a line for each product or kernel: its key, a tab, eight whole numbers. It names nothing that could be run: an algorithm
 /// that the library does not offer itself for the product is ignored.
 final class CUDAChoices {
   private let file: URL?
   private var table: [String: [UInt64]] = [:]
   private static let mostBytes = 4 << 20
+
+  /// The file's; empty where there is none.
+  var path: String { file?.path ?? "" }
 
   /// - Parameter environment: what the choice depends on beside the product: GPU, library, precision.
   init(_ environment: String, folder: URL?) {

@@ -37,6 +37,7 @@ public final class CUDADevice: Device, @unchecked Sendable {
   private let energy: CUDAEnergyCounter?
   let tables = CUDATables()
   let shadows = CUDAShadows()
+  let warpgroups: CUDATrust
   let matmul = Mutex<CUDAMatmul?>(nil)
   private let flopCount = Atomic<Int>(0)
   private let spare = Mutex<[Int: [Buffer]]>([:])
@@ -56,8 +57,9 @@ public final class CUDADevice: Device, @unchecked Sendable {
 
   package init(
     _ libraries: CUDALibraries, index: Int = 0, precision: CUDAPrecision, cache: URL? = nil,
-    measuredFrom: Int = 1 << 27
+    measuredFrom: Int = 1 << 27, trustsKernels: Bool = false
   ) throws {
+    warpgroups = CUDATrust(trustsAll: trustsKernels)
     context = try CUDAContext(libraries, ordinal: index)
     energy = CUDAEnergyCounter(context)
     self.precision = precision

@@ -1,5 +1,6 @@
 import Arrays
 import CCUDA
+import FoundationEssentials
 
 /// What `doctor` says of CUDA: the GPU, each library and where it lies, and what is missing for what.
 package struct CUDADiagnosis: Sendable {
@@ -22,10 +23,21 @@ package struct CUDADiagnosis: Sendable {
       let opened = try CUDALibraries.open(environment: environment)
       let context = try CUDAContext(opened, ordinal: 0)
       return CUDADiagnosis(
-        isAvailable: true, summary: describe(context), libraries: libraries, primitives: primitives(opened))
+        isAvailable: true, summary: describe(context), libraries: libraries,
+        primitives: primitives(opened) + check(opened, cache: CUDAModules.defaultFolder()))
     } catch {
       let sentence = (error as? Refusal)?.sentence ?? "\(error)"
       return CUDADiagnosis(isAvailable: false, summary: sentence, libraries: libraries, primitives: [])
+    }
+  }
+
+  /// What the check of the warpgroups' kernels finds, or why there can be none.
+  static func check(_ libraries: CUDALibraries, cache: URL?) -> [String] {
+    do {
+      let device = try CUDADevice(libraries, precision: .bf16, cache: cache)
+      return try device.kernelCheck().map { [$0] } ?? []
+    } catch {
+      return ["wgmma kernels were not checked: \((error as? Refusal)?.sentence ?? "\(error)")"]
     }
   }
 

@@ -1,12 +1,12 @@
 import Arrays
 import CCUDA
 
-/// The three products of a `BlockGrid`, each by one of three ways:
+/// The three products of a `BlockGrid`, each by one of these ways:
 ///
 /// - a diagonal of blocks (dense, block-diagonal, every factor) by cuBLASLt: one member of a batch for a group, and a stride
 ///   permutation is only another stride of the matrices;
 /// - blocks whose sides are multiples of 16 in contiguous groups, in bf16, by the tensor-core kernels, in tiles that share where
-///   there is enough in common (`CUDASharedGrid.swift`);
+///   there is enough in common (`CUDASharedGrid.swift`), or on Hopper by warpgroups (`CUDAWarpgroups.swift`);
 /// - everything else by the general kernels.
 extension CUDADevice {
   /// One direction of a grid.
@@ -27,24 +27,27 @@ extension CUDADevice {
     _ grid: BlockGrid, _ values: Vector, _ x: Activations, into y: Activations, accumulate: Bool
   ) throws {
     precondition(x.features == grid.inputs.features && y.features == grid.outputs.features)
-    let table = try tables.grid(grid, on: self)
     try multiply(
-      grid, values, x, into: y, accumulate: accumulate,
-      Direction(
-        outputs: grid.outputs, inputs: grid.inputs, start: table.rowStart, neighbour: table.column, block: nil,
-        order: table.rowOrder, rowStride: grid.inputs.members, stepStride: 1, isTransposed: false))
+      grid, values, x, into: y, accumulate: accumulate, direction(of: grid, transposed: false))
   }
 
   public func multiplyTransposed(
     _ grid: BlockGrid, _ values: Vector, _ dy: Activations, into dx: Activations, accumulate: Bool
   ) throws {
     precondition(dx.features == grid.inputs.features && dy.features == grid.outputs.features)
-    let table = try tables.grid(grid, on: self)
     try multiply(
-      grid, values, dy, into: dx, accumulate: accumulate,
-      Direction(
+      grid, values, dy, into: dx, accumulate: accumulate, direction(of: grid, transposed: true))
+  }
+
+  func direction(of grid: BlockGrid, transposed: Bool) throws -> Direction {
+    let table = try tables.grid(grid, on: self)
+    return transposed
+      ? Direction(
         outputs: grid.inputs, inputs: grid.outputs, start: table.columnStart, neighbour: table.row, block: table.block,
-        order: table.columnOrder, rowStride: 1, stepStride: grid.inputs.members, isTransposed: true))
+        order: table.columnOrder, rowStride: 1, stepStride: grid.inputs.members, isTransposed: true)
+      : Direction(
+        outputs: grid.outputs, inputs: grid.inputs, start: table.rowStart, neighbour: table.column, block: nil,
+        order: table.rowOrder, rowStride: grid.inputs.members, stepStride: 1, isTransposed: false)
   }
 
   private func multiply(
@@ -53,6 +56,7 @@ extension CUDADevice {
     precondition(values.count == grid.count && x.tokens == y.tokens)
     count(flops: 2 * grid.count * x.tokens)
     guard x.tokens > 0 else { return }
+    if try multiplyByWarpgroups(grid, values, x, into: y, accumulate: accumulate, direction) { return }
     let weights = try elements(values)
     if grid.isDiagonal, try multiplyByLibrary(grid, weights, x, into: y, accumulate: accumulate, direction) { return }
     if precision == .bf16, grid.suitsTensorCores {
@@ -134,7 +138,7 @@ extension CUDADevice {
     return (stages, max(stages * stageBytes, least))
   }
 
-  private func multiplyOnTensorCores(
+  func multiplyOnTensorCores(
     _ grid: BlockGrid, _ weights: UnsafeMutableRawPointer, _ x: Activations, into y: Activations, accumulate: Bool,
     _ direction: Direction
   ) throws {

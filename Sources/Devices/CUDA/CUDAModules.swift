@@ -111,6 +111,9 @@ final class CUDAModules: @unchecked Sendable {
     return ([source, version] + options + texts.map(\.text)).joined(separator: "\n")
   }
 
+  /// The same for the same machine code.
+  func identity(of source: String) -> String { CUDAModules.digits(key(of: source)) }
+
   private static func cached(_ file: URL, _ key: String) -> [UInt8]? {
     guard let data = try? Data(contentsOf: file), data.count < 64 << 20 else { return nil }
     let head = Array(key.utf8) + [0]
@@ -119,11 +122,13 @@ final class CUDAModules: @unchecked Sendable {
   }
 
   /// FNV-1a; two keys with one name are told apart by the file's contents.
-  private static func fileName(_ source: String, _ key: String) -> String {
+  private static func fileName(_ source: String, _ key: String) -> String { source + "-" + digits(key) + ".cubin" }
+
+  private static func digits(_ key: String) -> String {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in key.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     let digits = String(hash, radix: 16)
-    return source + "-" + String(repeating: "0", count: 16 - digits.count) + digits + ".cubin"
+    return String(repeating: "0", count: 16 - digits.count) + digits
   }
 
   /// The user's cache folder: $XDG_CACHE_HOME/filigree or ~/.cache/filigree; nil where there is no home.

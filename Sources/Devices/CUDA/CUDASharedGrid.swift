@@ -4,7 +4,7 @@ import CCUDA
 /// Tiles of a block-sparse product that share: their columns of x between several rows of the grid, or dy between several blocks
 /// of a row in the gradient. Taken where counting says that they read less, and there are enough of them for the chip.
 extension CUDADevice {
-  private static let height = 256
+  static let height = 256
   private static let width = 256
   private static let tokens = 128
   private static let depth = 64
@@ -83,10 +83,10 @@ extension CUDADevice {
 /// The rows of a grid, or its columns for the transposed product, in tiles of `share` that have columns in common.
 struct SharedRows {
   /// [tiles, share], -1 where a tile has fewer.
-  private(set) var row: [Int32] = []
+  var row: [Int32] = []
   /// Tile t meets the columns neighbour[k], ascending, k in start[t] ..< start[t + 1].
   private(set) var start: [Int32] = [0]
-  private(set) var neighbour: [Int32] = []
+  var neighbour: [Int32] = []
   /// [columns met, share]: the row's block there, or -1; `present` has a bit for each row that has one.
   private(set) var block: [Int32] = []
   private(set) var present: [Int32] = []

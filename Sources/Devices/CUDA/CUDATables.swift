@@ -6,7 +6,7 @@ import Synchronization
 final class CUDATables: @unchecked Sendable {
   /// What a pattern's arrays are arranged for.
   private enum Form: Hashable {
-    case plain, runs, transposedRuns, sharedRows, sharedColumns, bundles
+    case plain, runs, transposedRuns, sharedRows, sharedColumns, bundles, strips, transposedStrips
   }
 
   private struct Key: Hashable {
@@ -119,6 +119,20 @@ final class CUDATables: @unchecked Sendable {
           start: g.columnStart, neighbour: g.row, blocks: g.block, columns: g.outputs.groups, share: share)
         : SharedRows(start: g.rowStart, neighbour: g.column, blocks: nil, columns: g.inputs.groups, share: share)
       return [rows.start, rows.neighbour, rows.block, rows.present, rows.row]
+    }
+    return SharedGrid(
+      start: p[0], neighbour: p[1], block: p[2], present: p[3], row: p[4], tiles: counts[0] - 1, met: counts[1])
+  }
+
+  /// `row` and `neighbour` are the first features of strips of 64, `block` the places of pieces.
+  func strips(_ g: BlockGrid, transposed: Bool, share: Int, on device: CUDADevice) throws -> SharedGrid {
+    let (_, counts, p) = try entry(g, transposed ? .transposedStrips : .strips, on: device) {
+      let rows = g.strips(transposed: transposed, share: share)
+      let (out, into) = transposed ? (g.inputs, g.outputs) : (g.outputs, g.inputs)
+      return [
+        rows.start, rows.neighbour.map(into.firstFeature(ofStrip:)), rows.block, rows.present,
+        rows.row.map(out.firstFeature(ofStrip:)),
+      ]
     }
     return SharedGrid(
       start: p[0], neighbour: p[1], block: p[2], present: p[3], row: p[4], tiles: counts[0] - 1, met: counts[1])

@@ -16,6 +16,8 @@ void *fake_symbol(const char *name);
 /* This thread's GPU is again one device of 1 GiB that never fails. */
 void fake_reset(void);
 void fake_set_devices(int count);
+/* Its compute capability; 9.0 after a reset. */
+void fake_set_capability(int major, int minor);
 void fake_set_memory(size_t bytes);
 /* The driver counts its devices from this physical GPU on, as CUDA_VISIBLE_DEVICES makes it. */
 void fake_show_devices_from(int physical);
@@ -25,7 +27,8 @@ void fake_set_energy(int physical, unsigned long long millijoules);
 void fake_use_energy(unsigned long long millijoules);
 /* GPUs have no energy counter, as those before Volta. */
 void fake_have_no_energy(void);
-/* The nth next call (1 is the next) of the function returns `code` and does nothing. */
+/* The nth next call (1 is the next) of the function, or launch of the kernel of that name, returns `code` and does nothing;
+ * a launch that returns 719 loses the GPU. */
 void fake_fail(const char *name, int nth, int code);
 /* Every call from now on but those that free memory and name errors returns `code`, as after a fault on the device. */
 void fake_lose_device(int code);
@@ -42,6 +45,21 @@ int fake_damaged_guards(void);
 int fake_launches(const char *kernel);
 /* Why the last launch of this thread failed; empty where none did. */
 const char *fake_fault(void);
+
+/* Products of warpgroups read the two distances of a descriptor the other way round: a GPU that is not as it was read to be. */
+void fake_exchange_strides(int exchanges);
+/* Where a descriptor's matrix has row or column `mn` of step `k`, `bytes` bytes a number, in the window of shared memory. */
+unsigned fake_operand_place(unsigned long long descriptor, int bytes, int isMNMajor, int mn, int k);
+/* c [128, 32] += a b as a warpgroup does it: the fragments of its 128 threads, a [128, 4], and `bytes` bytes of shared memory from
+ * address 1024 on. Nonzero where the descriptor leaves them. */
+int fake_group_product(
+    float *c, const unsigned *a, const void *shared, size_t bytes, unsigned long long descriptor, int isMNMajor);
+/* A barrier of shared memory; an arrival at it that expects bytes, nonzero where none is awaited; bytes that land; whether the
+ * phase of that parity has ended. */
+unsigned long long fake_barrier(int arrivals);
+int fake_barrier_arrive(unsigned long long *b, int expectedBytes);
+void fake_barrier_complete(unsigned long long *b, int bytes);
+int fake_barrier_has_ended(const unsigned long long *b, int parity);
 
 /* The kernels that the host's compiler has: name and precision ("bf16" or "fp32"). */
 int fake_kernel_count(void);

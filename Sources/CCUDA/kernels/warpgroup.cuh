@@ -1,0 +1,92 @@
+// Steps of a warpgroup (four warps that begin at a multiple of four) on sm_90a: wgmma with A in registers and B in shared memory,
+// bulk copies that complete on barriers in shared memory.
+//
+// wgmma.m64n64k16: warp w of the group has rows 16 w ..< 16 (w + 1) of A [64, 16] and of D [64, 64]; within them A's fragment lies
+// as that of mma.m16n8k16 does (tensor.cuh), and D's, for the eight columns from 8 n on, is c[4 n ..< 4 n + 4] as there (PTX ISA,
+// "Matrix Fragments for wgmma.mma_async.m64nNk16").
+//
+// B [16 steps, 64 columns] is read by a descriptor without swizzling, from tiles of 8 x 8 numbers, 16 bytes a line, 128 in all:
+// K-major, where a line has 8 steps of a column, tiles lie `leading` bytes apart along the steps and `stride` along the columns;
+// MN-major, where a line has 8 columns of a step, `leading` along the steps too and `stride` along the columns (PTX ISA, "Strides",
+// "Canonical Layouts", "Matrix Descriptor Format").
+#ifndef FILIGREE_WARPGROUP
+#define FILIGREE_WARPGROUP
+#include "tensor.cuh"
+
+#if defined(FILIGREE_HOST) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define HAS_WARPGROUPS
+#endif
+
+#if defined(HAS_WARPGROUPS) && !defined(FILIGREE_HOST)
+/// An mbarrier object: a phase ends when `arrivals` threads have arrived and all bytes that they expect have landed.
+typedef unsigned long long barrier;
+
+DEVICE unsigned sharedAddress(const void *p) { return (unsigned)__cvta_generic_to_shared(p); }
+DEVICE void initBarrier(barrier *b, int arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(sharedAddress(b)), "r"(arrivals) : "memory");
+}
+/// Makes initialised barriers known to the copies; a barrier of the block follows.
+DEVICE void publishBarriers() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
+DEVICE void arrive(barrier *b) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(sharedAddress(b)) : "memory");
+}
+DEVICE void arriveExpecting(barrier *b, int bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(sharedAddress(b)), "r"(bytes) : "memory");
+}
+DEVICE bool hasEnded(barrier *b, unsigned parity) {
+  unsigned done;
+  asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
+               : "=r"(done) : "r"(sharedAddress(b)), "r"(parity) : "memory");
+  return done != 0;
+}
+/// What the first lane of the warp has.
+DEVICE int fromFirst(int x) { return __shfl_sync(0xffffffffu, x, 0); }
+DEVICE unsigned long long nanoseconds() {
+  unsigned long long now;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
+  return now;
+}
+/// Waits for the end of the phase with this parity, or of the one before it. A wait of 20 seconds is a fault: it ends the launch.
+DEVICE void waitPhase(barrier *b, unsigned parity) {
+  if (hasEnded(b, parity)) return;
+  unsigned long long begun = nanoseconds();
+  while (!hasEnded(b, parity))
+    if (nanoseconds() - begun > 20000000000ull) asm volatile("trap;");
+}
+/// Starts the copy of `bytes` bytes, a multiple of 16; they count on `b` when they have landed.
+DEVICE void copyBulk(void *shared, const void *global, int bytes, barrier *b) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];"
+               ::"r"(sharedAddress(shared)), "l"(global), "r"(bytes), "r"(sharedAddress(b)) : "memory");
+}
+
+/// Before products that read or add to registers which anything else has written.
+DEVICE void fenceProducts() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+DEVICE void commitProducts() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+/// Waits until at most `pending` groups of products are on their way.
+template <int pending> DEVICE void waitProducts() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(pending) : "memory"); }
+
+/// c += a b, when it is waited for; `b` in K-major tiles, or in MN-major ones.
+#define GROUP_PRODUCT(c, a, b, major)                                                                                            \
+  asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "                                                           \
+               "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                                         \
+               "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "                               \
+               "{%32, %33, %34, %35}, %36, 1, 1, 1, " major ";"                                                                  \
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]), "+f"(c[4]), "+f"(c[5]), "+f"(c[6]), "+f"(c[7]), "+f"(c[8]),     \
+                 "+f"(c[9]), "+f"(c[10]), "+f"(c[11]), "+f"(c[12]), "+f"(c[13]), "+f"(c[14]), "+f"(c[15]), "+f"(c[16]),          \
+                 "+f"(c[17]), "+f"(c[18]), "+f"(c[19]), "+f"(c[20]), "+f"(c[21]), "+f"(c[22]), "+f"(c[23]), "+f"(c[24]),         \
+                 "+f"(c[25]), "+f"(c[26]), "+f"(c[27]), "+f"(c[28]), "+f"(c[29]), "+f"(c[30]), "+f"(c[31])                       \
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b))
+template <bool isMNMajor> DEVICE void multiplyGroup(float (&c)[32], const unsigned (&a)[4], unsigned long long b) {
+  if (isMNMajor) GROUP_PRODUCT(c, a, b, "1");
+  else GROUP_PRODUCT(c, a, b, "0");
+}
+#endif
+
+#ifdef HAS_WARPGROUPS
+/// The descriptor of tiles that begin at `tiles`, without swizzling; both distances in bytes.
+DEVICE unsigned long long descriptor(const void *tiles, int leading, int stride) {
+  return (unsigned long long)((sharedAddress(tiles) & 0x3ffff) >> 4) | (unsigned long long)(leading >> 4) << 16 |
+         (unsigned long long)(stride >> 4) << 32;
+}
+#endif
+#endif
