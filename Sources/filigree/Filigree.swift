@@ -59,10 +59,10 @@ struct Filigree: ParsableCommand {
         Output.line(fullMessage(for: error))
         Foundation.exit(0)
       }
-      let named = CommandLine.arguments.dropFirst().first.flatMap { first in
-        configuration.subcommands.map(\._commandName).first { $0 == first }
+      var help = "filigree help"
+      if let first = CommandLine.arguments.dropFirst().first {
+        for subcommand in configuration.subcommands where subcommand._commandName == first { help += " \(first)" }
       }
-      let help = ["filigree help", named].compactMap { $0 }.joined(separator: " ")
       Output.complain(message(for: error) + " ('\(help)' lists what there is)")
       Foundation.exit(2)
     }
