@@ -75,7 +75,9 @@ curves() {
   # shellcheck disable=SC2046 # a list of words
   for device in cpu cuda-fp32 cuda-bf16; do
     rm -rf "$out/curve-$device"
-    within "curve-$device" "$program" train --device "${device%%-*}" --precision "$(expr "$device" : 'cuda-\(.*\)' || echo bf16)" \
+    precision=fp32
+    [ "$device" = cpu ] || precision=${device#cuda-}
+    within "curve-$device" "$program" train --device "${device%%-*}" --precision "$precision" \
       --preset mistral-tiny --steps 60 --structure bsr-32 --density 0.5 --quiet $(data) --out "$out/curve-$device" || return 1
   done
   python3 Benchmarks/gpu_curves.py "$out/curve-cpu" "$out/curve-cuda-fp32" "$out/curve-cuda-bf16" | tee "$out/curves.txt"
