@@ -129,7 +129,6 @@ import Testing
       let strips = [false, true].map {
         Double(grid.strips(transposed: $0, share: 6).neighbour.count) / Double(grid.count / 4096)
       }
-      print("\(label) \(outputs)x\(inputs): \(met), strips \(strips)")
       #expect(met[0] <= forward && met[1] <= backward, "\(label) \(outputs)x\(inputs): \(met)")
       #expect(
         strips[0] <= stripsForward && strips[1] <= stripsBackward, "\(label) \(outputs)x\(inputs): \(strips)")

@@ -6,43 +6,38 @@ import Synchronization
 /// Which thread runs a task is left to chance; tasks write to places of their own and sum in an order of their own, so
 /// the result never depends on the number of threads. One job at a time; a task must not start another job.
 final class ThreadPool: @unchecked Sendable {
-  /// generation (24 bits) | tasks (20 bits) | next task (20 bits): one word, so that a claim cannot mix two jobs.
-  private let ticket = Atomic<UInt64>(0)
-  private let finished = Atomic<Int>(0)
-  private let sleepers = Atomic<Int>(0)
-  private let closing = Atomic<Bool>(false)
-  private let job = Atomic<UnsafeMutableRawPointer?>(nil)
-  private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private let board = JobBoard()
   private let turn = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private var workers: [pthread_t] = []
 
   /// Those that the system gave, the caller of `run` among them.
   var threads: Int { workers.count + 1 }
 
-  /// What a new thread is told: whom it serves, and its number. The caller of `run` is worker 0.
+  /// What a new thread is told: the board that it serves, and its number. The caller of `run` is worker 0.
   private final class Post {
-    unowned(unsafe) let pool: ThreadPool
+    let board: JobBoard
     let worker: Int
 
-    init(pool: ThreadPool, worker: Int) {
-      self.pool = pool
+    init(board: JobBoard, worker: Int) {
+      self.board = board
       self.worker = worker
     }
   }
 
   private static let most = (1 << 20) - 1
-  private static let spins = 4000
 
   init(threads: Int) {
     precondition(threads >= 1)
-    pthread_mutex_init(lock, nil)
-    pthread_cond_init(wake, nil)
     pthread_mutex_init(turn, nil)
     for worker in 1..<max(threads, 1) {
       var thread = pthread_t()
-      let post = Unmanaged.passRetained(Post(pool: self, worker: worker))
-      if pthread_create(&thread, nil, { ThreadPool.serve($0) }, post.toOpaque()) == 0 {
+      let post = Unmanaged.passRetained(Post(board: board, worker: worker))
+      let serve: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { context in
+        let post = Unmanaged<Post>.fromOpaque(context!).takeRetainedValue()
+        post.board.serve(as: post.worker)
+        return nil
+      }
+      if pthread_create(&thread, nil, serve, post.toOpaque()) == 0 {
         workers.append(thread)
       } else {
         post.release()
@@ -50,17 +45,11 @@ final class ThreadPool: @unchecked Sendable {
     }
   }
 
+  // A worker holds the board and never the pool: the pool ends with its last user, and its workers with it.
   deinit {
-    closing.store(true, ordering: .sequentiallyConsistent)
-    pthread_mutex_lock(lock)
-    pthread_cond_broadcast(wake)
-    pthread_mutex_unlock(lock)
+    board.close()
     for worker in workers { pthread_join(worker, nil) }
-    pthread_mutex_destroy(lock)
-    pthread_cond_destroy(wake)
     pthread_mutex_destroy(turn)
-    lock.deallocate()
-    wake.deallocate()
     turn.deallocate()
   }
 
@@ -84,23 +73,60 @@ final class ThreadPool: @unchecked Sendable {
     defer { pthread_mutex_unlock(turn) }
     withoutActuallyEscaping(task) { task in
       var body = task
-      withUnsafeMutablePointer(to: &body) { pointer in
-        finished.store(0, ordering: .relaxed)
-        job.store(UnsafeMutableRawPointer(pointer), ordering: .relaxed)
-        let generation = ((ticket.load(ordering: .relaxed) >> 40) + 1) & 0xff_ffff
-        ticket.store(generation << 40 | UInt64(count) << 20, ordering: .sequentiallyConsistent)
-        if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
-          pthread_mutex_lock(lock)
-          pthread_cond_broadcast(wake)
-          pthread_mutex_unlock(lock)
-        }
-        work(as: 0)
-        var patience = 0
-        while finished.load(ordering: .acquiring) < count {
-          patience += 1
-          if patience > ThreadPool.spins { sched_yield() }
-        }
-      }
+      withUnsafeMutablePointer(to: &body) { board.finish(count, UnsafeMutableRawPointer($0)) }
+    }
+  }
+}
+
+/// The job of a pool, its workers' waiting and waking.
+private final class JobBoard: @unchecked Sendable {
+  /// generation (24 bits) | tasks (20 bits) | next task (20 bits): one word, so that a claim cannot mix two jobs.
+  private let ticket = Atomic<UInt64>(0)
+  private let finished = Atomic<Int>(0)
+  private let sleepers = Atomic<Int>(0)
+  private let closing = Atomic<Bool>(false)
+  private let job = Atomic<UnsafeMutableRawPointer?>(nil)
+  private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+  private static let spins = 4000
+
+  init() {
+    pthread_mutex_init(lock, nil)
+    pthread_cond_init(wake, nil)
+  }
+
+  deinit {
+    pthread_mutex_destroy(lock)
+    pthread_cond_destroy(wake)
+    lock.deallocate()
+    wake.deallocate()
+  }
+
+  /// Ends the workers once they have no task.
+  func close() {
+    closing.store(true, ordering: .sequentiallyConsistent)
+    wakeAll()
+  }
+
+  private func wakeAll() {
+    pthread_mutex_lock(lock)
+    pthread_cond_broadcast(wake)
+    pthread_mutex_unlock(lock)
+  }
+
+  /// Puts up a job of `count` tasks, a pointer to a `(Int, Int) -> Void`, and returns when all are done.
+  func finish(_ count: Int, _ body: UnsafeMutableRawPointer) {
+    finished.store(0, ordering: .relaxed)
+    job.store(body, ordering: .relaxed)
+    let generation = ((ticket.load(ordering: .relaxed) >> 40) + 1) & 0xff_ffff
+    ticket.store(generation << 40 | UInt64(count) << 20, ordering: .sequentiallyConsistent)
+    if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wakeAll() }
+    work(as: 0)
+    var patience = 0
+    while finished.load(ordering: .acquiring) < count {
+      patience += 1
+      if patience > JobBoard.spins { sched_yield() }
     }
   }
 
@@ -111,7 +137,7 @@ final class ThreadPool: @unchecked Sendable {
       guard hasTask(seen) else { return }
       guard ticket.compareExchange(expected: seen, desired: seen + 1, ordering: .acquiringAndReleasing).exchanged
       else { continue }
-      // The claim keeps the job alive: run() returns only when this task is counted.
+      // The claim keeps the job alive: finish() returns only when this task is counted.
       let body = job.load(ordering: .acquiring)!.assumingMemoryBound(to: ((Int, Int) -> Void).self)
       body.pointee(Int(seen & 0xf_ffff), worker)
       finished.add(1, ordering: .releasing)
@@ -120,22 +146,20 @@ final class ThreadPool: @unchecked Sendable {
 
   private func hasTask(_ ticket: UInt64) -> Bool { ticket & 0xf_ffff < (ticket >> 20) & 0xf_ffff }
 
-  private static func serve(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    let post = Unmanaged<Post>.fromOpaque(context!).takeRetainedValue()
-    let pool = post.pool
+  /// What a worker does until the pool ends.
+  func serve(as worker: Int) {
     var idle = 0
-    while !pool.closing.load(ordering: .relaxed) {
-      if pool.hasTask(pool.ticket.load(ordering: .acquiring)) {
-        pool.work(as: post.worker)
+    while !closing.load(ordering: .relaxed) {
+      if hasTask(ticket.load(ordering: .acquiring)) {
+        work(as: worker)
         idle = 0
-      } else if idle < spins {
+      } else if idle < JobBoard.spins {
         idle += 1
       } else {
-        pool.sleep()
+        sleep()
         idle = 0
       }
     }
-    return nil
   }
 
   private func sleep() {
