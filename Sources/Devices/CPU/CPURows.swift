@@ -125,10 +125,18 @@ extension CPUDevice {
     count(flops: 2 * pattern.count * x.tokens)
   }
 
-  /// Every chunk of rows with every group of panels; one task is a chunk and some groups.
+  /// Every chunk of rows with every group of panels. One task is a group with all chunks, whose lines of x then come from
+  /// the second-level cache; where that leaves threads without work, a chunk and some groups.
   private func overGroups(_ walk: RowsWalk, panels: Int, _ body: (_ chunk: Int, Range<Int>, _ worker: Int) -> Void) {
     let panelsAtOnce = Int(kernels.rowPanels), chunks = walk.chunks
     let groups = (panels + panelsAtOnce - 1) / panelsAtOnce
+    if groups >= 4 * threads {
+      return pool.run(groups) { group, worker in
+        for chunk in 0..<chunks {
+          body(chunk, group * panelsAtOnce..<min(panels, (group + 1) * panelsAtOnce), worker)
+        }
+      }
+    }
     // As many tasks as keep a few threads busy, by the shapes alone.
     let each = max(1, min(CPUDevice.groupsPerTask, groups * chunks / 8))
     let pieces = (groups + each - 1) / each

@@ -28,8 +28,11 @@ final class RowsWalk: Sendable {
   /// to fetch and to put back, and that weighs more.
   static let tileColumns = 192
 
-  /// Four chunks or more, so that threads find work; at most 512 rows, whose sums for four panels are 128 KB.
-  private static func chunkRows(_ rows: Int) -> Int { min(512, max(64, (rows + 3) / 4)) }
+  /// Four chunks or more, so that threads find work; at most 512 rows, whose sums for four panels are 128 KB. Of a transpose
+  /// two: its lines are many where its rows are few, and every chunk copies them anew.
+  private static func chunkRows(_ rows: Int, transposed: Bool) -> Int {
+    transposed ? min(768, max(64, (rows + 1) / 2)) : min(512, max(64, (rows + 3) / 4))
+  }
 
   /// Row after row, for few panels: the whole of x stays near anyway, and nothing is copied into another order.
   init(inOrder pattern: CompressedRows) {
@@ -39,9 +42,9 @@ final class RowsWalk: Sendable {
     start = pattern.rowStart
     column = pattern.column
     source = nil
-    rowsPerChunk = RowsWalk.chunkRows(rows)
+    rowsPerChunk = RowsWalk.chunkRows(rows, transposed: false)
     columnsPerTile = max(1, columns)
-    first = RowsWalk.chunkStarts(rows)
+    first = RowsWalk.chunkStarts(rows, rowsPerChunk)
   }
 
   /// The transpose, column after column.
@@ -52,20 +55,20 @@ final class RowsWalk: Sendable {
     start = pattern.columnStart
     column = pattern.row
     source = pattern.source
-    rowsPerChunk = RowsWalk.chunkRows(rows)
+    rowsPerChunk = RowsWalk.chunkRows(rows, transposed: true)
     columnsPerTile = max(1, columns)
-    first = RowsWalk.chunkStarts(rows)
+    first = RowsWalk.chunkStarts(rows, rowsPerChunk)
   }
 
-  private static func chunkStarts(_ rows: Int) -> [Int] {
-    stride(from: 0, to: rows, by: chunkRows(rows)).map { $0 } + [rows]
+  private static func chunkStarts(_ rows: Int, _ rowsPerChunk: Int) -> [Int] {
+    stride(from: 0, to: rows, by: rowsPerChunk).map { $0 } + [rows]
   }
 
   /// The same weights, tile by tile.
   init(tiling walk: RowsWalk) {
     rows = walk.rows
     columns = walk.columns
-    rowsPerChunk = RowsWalk.chunkRows(rows)
+    rowsPerChunk = walk.rowsPerChunk
     columnsPerTile = RowsWalk.tileColumns
     let tiles = max(1, (columns + columnsPerTile - 1) / columnsPerTile)
     var row: [Int32] = [], start: [Int32] = [], column: [Int32] = [], source: [Int32] = [], first: [Int] = []
