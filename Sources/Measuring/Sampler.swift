@@ -8,6 +8,9 @@ package enum Sampler {
   /// A body shorter than this, in seconds, is called several times per sample: the clock's grain and the two calls
   /// that read it then stay below a thousandth.
   package static let shortestSample = 50e-6
+  /// A body shorter than this, in seconds, is called once more before each of its samples: its operands may fit into a
+  /// cache, where its neighbours leave other ones, or the same for a neighbour that shares them.
+  package static let warmedBelow = 5e-3
   /// Calls per sample and samples per candidate are never more, so that an empty body ends too.
   package static let mostCallsPerSample = 1 << 20
   package static let mostRepeats = 10_000
@@ -25,10 +28,12 @@ package enum Sampler {
     prepare: (() throws -> Void)? = nil, clock: () -> Double = Clock.seconds
   ) throws -> [Timing] {
     guard !candidates.isEmpty else { return [] }
-    var calls: [Int] = []
+    var calls: [Int] = [], warmed: [Bool] = []
     for candidate in candidates {
       try candidate.body()
-      calls.append(prepare == nil ? try calibrated(candidate.body, clock) : 1)
+      let (count, seconds) = prepare == nil ? try calibrated(candidate.body, clock) : (1, .infinity)
+      calls.append(count)
+      warmed.append(seconds / Double(count) < warmedBelow)
     }
 
     let least = min(max(minimumRepeats, 1), mostRepeats)
@@ -39,6 +44,7 @@ package enum Sampler {
       for turn in candidates.indices {
         let index = (round + turn) % candidates.count
         try prepare?()
+        if warmed[index] { try candidates[index].body() }
         samples[index].append(try sample(candidates[index].body, calls: calls[index], clock) / Double(calls[index]))
       }
       round += 1
@@ -49,16 +55,18 @@ package enum Sampler {
   }
 
   /// The least number of calls, nearly, that takes ``shortestSample``: grown from 1 until it does.
-  private static func calibrated(_ body: () throws -> Void, _ clock: () -> Double) throws -> Int {
-    var calls = 1
+  private static func calibrated(
+    _ body: () throws -> Void, _ clock: () -> Double
+  ) throws -> (calls: Int, seconds: Double) {
+    var calls = 1, seconds = 0.0
     while calls < mostCallsPerSample {
-      let seconds = try sample(body, calls: calls, clock)
+      seconds = try sample(body, calls: calls, clock)
       if seconds >= shortestSample { break }
       // A tenth more than proportional; at least twice, at most tenfold, since a first short sample is uncertain.
       let factor = seconds > 0 ? min(1.1 * shortestSample / seconds, 10) : 10
       calls = min(max(calls * 2, Int(Double(calls) * factor)), mostCallsPerSample)
     }
-    return calls
+    return (calls, seconds)
   }
 
   private static func sample(_ body: () throws -> Void, calls: Int, _ clock: () -> Double) throws -> Double {

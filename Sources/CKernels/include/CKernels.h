@@ -108,4 +108,13 @@ const fg_kernels *fg_kernels_named(const char *isa);
 // Cores that this process may use.
 int32_t fg_cores(void);
 
+// Tells the core that this thread waits in a loop.
+static inline void fg_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");
+#endif
+}
+
 #endif

@@ -24,24 +24,64 @@ extension CPUDevice {
   func multiplyFew(
     _ product: GridProduct, _ x: Activations, accumulate: Bool, tile: (GridProduct.Unit) -> fg_product
   ) throws {
-    let units = product.units(rowsPerTask: 64), inputs = product.inputs, tokens = x.tokens
-    try withBuffer(byteCount: max(64, inputs.features * tokens * 4)) { scratch in
-      let compact = scratch.address.assumingMemoryBound(to: Float.self)
-      for group in 0..<inputs.groups {
-        for member in 0..<inputs.members {
-          let line = x.lines + inputs.feature(group, member) * 16
-          for t in 0..<tokens { compact[t * inputs.features + group * inputs.members + member] = line[t] }
-        }
-      }
+    // Rows that lie side by side are read in long runs.
+    let rowsPerTask =
+      product.stepStride == 1 ? 64 : min(1024, max(64, (product.outputs.members / threads + 15) / 16 * 16))
+    let units = product.units(rowsPerTask: rowsPerTask), inputs = product.inputs, tokens = x.tokens
+    try withCompact(x, inputs) { compact in
       pool.run(units.count) { task in
         let unit = units[task]
         var tile = tile(unit)
-        tile.x = UnsafePointer(compact)
+        tile.x = compact
         tile.xPanel = inputs.features
         tile.xSegment = inputs.members
         tile.xStep = 1
         tile.accumulate = accumulate ? 1 : 0
         product.withBlocks(of: unit, &tile) { self.kernels.multiplyFew(&$0, Int32(tokens)) }
+      }
+    }
+  }
+
+  /// The tokens of x one after another, group behind group: [tokens, features].
+  private func withCompact(
+    _ x: Activations, _ groups: FeatureGroups, _ body: (UnsafePointer<Float>) throws -> Void
+  ) throws {
+    try withBuffer(byteCount: max(64, groups.features * x.tokens * 4)) { scratch in
+      let compact = scratch.address.assumingMemoryBound(to: Float.self)
+      for group in 0..<groups.groups {
+        for member in 0..<groups.members {
+          let line = x.lines + groups.feature(group, member) * 16
+          for t in 0..<x.tokens { compact[t * groups.features + group * groups.members + member] = line[t] }
+        }
+      }
+      try body(UnsafePointer(compact))
+    }
+  }
+
+  /// The weight gradient of few tokens: gradients are read and written as they lie, and there is nothing else to read.
+  func accumulateFewGradient(
+    _ grid: BlockGrid, dy: Activations, x: Activations, into dvalues: Vector
+  ) throws {
+    let columns = grid.inputs.members, outputs = grid.outputs
+    let units = GridProduct(
+      outputs: outputs, inputs: grid.inputs, start: grid.rowStart, neighbour: grid.column, block: nil,
+      rowStride: columns, stepStride: 1
+    ).units(rowsPerTask: 64)
+    try withCompact(x, grid.inputs) { compact in
+      pool.run(units.count) { task in
+        let unit = units[task]
+        var tile = fg_product()
+        tile.w = UnsafePointer(dy.lines) + outputs.feature(unit.group, unit.rows.lowerBound) * 16
+        tile.wRow = outputs.stride * 16
+        tile.xPanel = grid.inputs.features
+        tile.yRow = columns
+        tile.rows = unit.rows.count
+        tile.length = columns
+        for k in Int(grid.rowStart[unit.group])..<Int(grid.rowStart[unit.group + 1]) {
+          tile.x = compact + Int(grid.column[k]) * columns
+          tile.y = dvalues.pointer + (k * outputs.members + unit.rows.lowerBound) * columns
+          self.kernels.gradientFew(&tile, Int32(x.tokens))
+        }
       }
     }
   }

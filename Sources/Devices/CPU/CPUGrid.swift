@@ -164,6 +164,9 @@ extension CPUDevice {
     precondition(dvalues.count == grid.count && x.tokens == dy.tokens)
     count(flops: 2 * grid.count * x.tokens)
     let columns = grid.inputs.members, squares = (columns + 15) / 16
+    if CPUDevice.fewOfBlocks.contains(x.tokens), columns >= 8 {
+      return try accumulateFewGradient(grid, dy: dy, x: x, into: dvalues)
+    }
     guard columns >= CPUDevice.narrowColumns else {
       return try accumulateNarrowGradient(grid, dy: dy, x: x, into: dvalues)
     }

@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 import Synchronization
 
@@ -6,7 +7,7 @@ import Synchronization
 /// Which thread runs a task is left to chance; tasks write to places of their own and sum in an order of their own, so
 /// the result never depends on the number of threads. One job at a time; a task must not start another job.
 final class ThreadPool: @unchecked Sendable {
-  private let board = JobBoard()
+  private let board: JobBoard
   private let turn = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private var workers: [pthread_t] = []
 
@@ -28,6 +29,7 @@ final class ThreadPool: @unchecked Sendable {
 
   init(threads: Int) {
     precondition(threads >= 1)
+    board = JobBoard(patience: threads <= Int(fg_cores()) ? .microseconds(200) : .zero)
     pthread_mutex_init(turn, nil)
     for worker in 1..<max(threads, 1) {
       var thread = pthread_t()
@@ -89,9 +91,13 @@ private final class JobBoard: @unchecked Sendable {
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-  private static let spins = 4000
+  /// How long a worker waits awake: a model's products follow one another within microseconds, and waking a sleeper takes some
+  /// fifty. With more threads than cores it would wait on another's core.
+  private let patience: Duration
+  private static let spinsPerLook = 64
 
-  init() {
+  init(patience: Duration) {
+    self.patience = patience
     pthread_mutex_init(lock, nil)
     pthread_cond_init(wake, nil)
   }
@@ -123,10 +129,10 @@ private final class JobBoard: @unchecked Sendable {
     ticket.store(generation << 40 | UInt64(count) << 20, ordering: .sequentiallyConsistent)
     if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wakeAll() }
     work(as: 0)
-    var patience = 0
+    var spins = 0
     while finished.load(ordering: .acquiring) < count {
-      patience += 1
-      if patience > JobBoard.spins { sched_yield() }
+      spins += 1
+      if spins > JobBoard.spinsPerLook { sched_yield() } else { fg_pause() }
     }
   }
 
@@ -148,17 +154,14 @@ private final class JobBoard: @unchecked Sendable {
 
   /// What a worker does until the pool ends.
   func serve(as worker: Int) {
-    var idle = 0
+    let clock = ContinuousClock()
     while !closing.load(ordering: .relaxed) {
-      if hasTask(ticket.load(ordering: .acquiring)) {
-        work(as: worker)
-        idle = 0
-      } else if idle < JobBoard.spins {
-        idle += 1
-      } else {
-        sleep()
-        idle = 0
-      }
+      work(as: worker)
+      let since = clock.now
+      repeat {
+        for _ in 0..<JobBoard.spinsPerLook where !hasTask(ticket.load(ordering: .acquiring)) { fg_pause() }
+      } while !hasTask(ticket.load(ordering: .acquiring)) && since.duration(to: clock.now) < patience
+      if !hasTask(ticket.load(ordering: .acquiring)) { sleep() }
     }
   }
 
