@@ -20,7 +20,7 @@ package struct SurveyFigures: Sendable {
     let outcomes = OutcomeFigures(findings: findings, styles: styles)
     let speedups = SpeedupFigures(findings: findings, styles: styles)
     figures =
-      [outcomes.againstStepTime, curves.againstTime, curves.againstSteps, outcomes.againstParameters].compactMap { $0 }
+      [outcomes.againstTime, curves.againstTime, curves.againstSteps, outcomes.againstParameters].compactMap { $0 }
       + speedups.figures
   }
 
