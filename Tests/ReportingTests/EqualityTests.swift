@@ -13,7 +13,8 @@ import Testing
     defer { try? FileManager.default.removeItem(at: root) }
     let report = try SurveyReport(reading: root), out = root.appendingPathComponent("report")
     try report.write(to: out, figures: nil)
-    return try body(report, String(contentsOf: out.appendingPathComponent("index.html"), encoding: .utf8))
+    let page = try String(contentsOf: out.appendingPathComponent("index.html"), encoding: .utf8)
+    return try body(report, page.replacingOccurrences(of: "&#39;", with: "'"))
   }
 
   /// Dense: 4 steps of 1 s and 10 FLOP, ending at 2.0 and 2.1. The structure: 8 steps of 5 FLOP, ending at 1.5.
