@@ -16,7 +16,7 @@ package struct RecordedSurvey: Sendable {
     let surveyFile = RecordFile(directory.appendingPathComponent("survey.json"))
     guard surveyFile.exists else {
       throw Refusal.badInput(
-        "\(directory.path) has no survey.json and so is no survey directory; give the directory that filigree survey wrote."
+        "\(directory.path) has no survey.json and so is no survey directory; give the directory that filigree survey wrote"
       )
     }
     let survey = try surveyFile.record(SurveyRecord.self, fault: RecordFaults.of)

@@ -57,7 +57,7 @@ package struct SurveyFigures: Sendable {
     func data(_ name: String) throws -> Data {
       guard let data = try? Data(contentsOf: path(name)), !data.isEmpty else {
         throw Refusal.failed(
-          "\(tool.executable.path) drew nothing for the figure \(figure.name); run the report again.")
+          "\(tool.executable.path) drew nothing for the figure \(figure.name); run the report again")
       }
       return data
     }
