@@ -39,9 +39,10 @@ struct Survey {
     let benchDensities = Set(preset.densities + densities).sorted(by: >)
     cells =
       try preset.shapes.flatMap { shape in
-        try Survey.timed(
-          patterns, shape, asked: densities, preset: preset.densities, seed: seed, namesMissing: namesMissing
-        ).flatMap { chosen in
+        let choice = try StructureChoice(
+          patterns, of: shape, asked: densities, usual: preset.densities, seed: seed)
+        if namesMissing { for sentence in choice.remarks { Output.complain(sentence) } }
+        return choice.members.flatMap { chosen in
           preset.tokens.map { Cell(member: chosen.member, requestedDensity: chosen.requestedDensity, tokens: $0) }
         }
       }
@@ -65,31 +66,6 @@ struct Survey {
       benchTokens: preset.tokens + [training.batch * training.sequence], densities: benchDensities, runs: runs.runs,
       learningRates: setting.rates.isEmpty ? nil : setting.rates, machine: bench.machine,
       commit: Commit.current, time: TimeStamp.now())
-  }
-
-  /// At densities that were asked for every pattern must have a member; at the preset's those that have none are left out, and
-  /// named where the patterns were asked for.
-  private static func timed(
-    _ patterns: [String], _ shape: Shape, asked: [Double], preset: [Double], seed: UInt64,
-    namesMissing: Bool
-  ) throws -> [(member: any Structure, requestedDensity: Double)] {
-    var chosen = try Catalog.select(patterns, of: shape, densities: asked, seed: seed)
-    for density in preset.sorted(by: >) where !asked.contains(density) {
-      for pattern in patterns {
-        do {
-          for more in try Catalog.select([pattern], of: shape, densities: [density], seed: seed)
-          where !chosen.contains(where: {
-            $0.member.label == more.member.label && $0.member.density == more.member.density
-          }) {
-            chosen.append(more)
-          }
-        } catch let refusal as Refusal {
-          guard namesMissing else { continue }
-          Output.complain("not timed at \(shape), density \(density): \(refusal.sentence)")
-        }
-      }
-    }
-    return chosen
   }
 
   /// Makes the directory, or checks that the survey in it is this one; it is the caller's alone as long as the result
