@@ -16,7 +16,7 @@ package struct Answer {
     let survey = findings.recorded.survey
     let machine = survey.machine
     let setting =
-      "On this machine (\(machine.processor), \(machine.threads) thread\(machine.threads == 1 ? "" : "s"), \(machine.isa)), at \(survey.modelPreset) with \(equality.effort("\(Numerals.grouped(survey.steps)) steps of \(Numerals.grouped(survey.tokensPerStep)) tokens")), "
+      "On this machine (\(machine.processor), \(machine.threadsText), \(machine.isa)), at \(survey.modelPreset) with \(equality.effort("\(Numerals.grouped(survey.steps)) steps of \(Numerals.grouped(survey.tokensPerStep)) tokens")), "
     var groups: [Verdict: [String]] = [:]
     for result in findings.structures { groups[findings.verdict(of: result), default: []].append(result.name) }
     func names(_ verdict: Verdict) -> [String] { groups[verdict] ?? [] }

@@ -114,10 +114,18 @@ package final class Trainer {
   }
 
   /// Runs to the end, or until `interrupted` says so between two steps, after a checkpoint.
-  package func run(interrupted: () -> Bool, progress: (MetricRecord) throws -> Void) throws -> Outcome {
+  ///
+  /// - Parameter checkingEnd: of a run that is finished already the last checkpoint is read, and refused where it is
+  ///   not whole.
+  package func run(
+    checkingEnd: Bool = false, interrupted: () -> Bool, progress: (MetricRecord) throws -> Void
+  ) throws -> Outcome {
     let claim = try folder.open(record)
     defer { withExtendedLifetime(claim) {} }
-    if folder.isDone { return .finished }
+    if folder.isDone {
+      if checkingEnd { try folder.checkFinished(steps: configuration.steps) }
+      return .finished
+    }
     let resumed = try resume()
     let metrics = try JSONLinesWriter<MetricRecord>(folder.metrics)
     try metrics.truncate { $0.step <= step && (resumed || $0.step < 0) }
