@@ -35,15 +35,9 @@ struct Padded<Inner: Structure>: Structure {
   init(parameters: String, shape: Shape, density: Double, seed: UInt64) throws {
     let padded = try Inner.paddedShape(parameters: parameters, shape: shape)
     try Catalog.check(padded)
-    let share = density * Double(shape.count) / Double(padded.count)
-    do {
-      self.init(try Inner(parameters: parameters, shape: padded, density: share, seed: seed), shape: shape)
-    } catch let refusal as Refusal {
-      // Of the shape and the density that were asked for, where it is the density that leaves nothing.
-      guard (try? Inner(parameters: parameters, shape: padded, density: 1, seed: seed)) != nil else { throw refusal }
-      throw Self.refusal(
-        parameters, shape, "padded to \(padded), density \(density) leaves nothing of it; ask for more")
-    }
+    let inner = try Inner(
+      parameters: parameters, shape: padded, density: density * Double(shape.count) / Double(padded.count), seed: seed)
+    self.init(inner, shape: shape)
   }
 
   init(parameters: String, shape: Shape, pattern: Pattern) throws {

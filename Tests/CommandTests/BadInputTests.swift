@@ -77,10 +77,10 @@ func expectRefusal(
     BadRequest("threads that are no number", word: "give a number", ["list", "--threads", "many"]),
     BadRequest("half a thread", word: "give a whole number", ["list", "--threads", "0.5"]),
     BadRequest(
-      "blocks that leave nothing of a padded shape", word: "shape 64x64: padded to 66x66, density 0.2 leaves nothing",
+      "blocks that leave nothing of a padded shape", word: "bsr-33 has no member",
       ["bench", "--structures", "bsr-33", "--shapes", "64x64", "--tokens", "1", "--densities", "0.2"]),
     BadRequest(
-      "blocks that no usual density leaves any of", word: "shape 64x64",
+      "blocks that no usual density leaves any of", word: "bsr-65 has no member",
       ["bench", "--structures", "bsr-65", "--shapes", "64x64", "--tokens", "1"]),
     BadRequest(
       "a bench of a device without a number", word: "'cuda:x'", ["bench", "--device", "cuda:x", "--shapes", "0"]),

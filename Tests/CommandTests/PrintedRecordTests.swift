@@ -99,7 +99,7 @@ import Testing
     let blocks = try Workplace().run(["bench", "--structures", "bsr-33"] + arguments)
     #expect(blocks.status == 0 && blocks.output.split(separator: "\n").count == 1, "\(blocks.errors)")
     for density in ["0.25", "0.1"] {
-      #expect(blocks.errors.contains("not timed at 64x64, density \(density): bsr-33 has no member of shape 64x64"))
+      #expect(blocks.errors.contains("not timed at 64x64, density \(density): bsr-33 has no member of shape"))
     }
     let monarch = try Workplace().run(["bench", "--structures", "monarch-3", "--densities", "0.5"] + arguments)
     #expect(monarch.status == 0)
