@@ -71,6 +71,7 @@ install_packages() {
     return 1
   fi
   if [ "$(id -u)" != 0 ]; then sudo -v || { say "cannot install $*: sudo was refused" && return 1; }; fi
+  say "installing $*"
   apt update || say "apt-get update did not succeed: $(grep -m 1 -E '^[EW]:' "$log" || echo 'no reason given')"
   apt install --no-install-recommends "$@" && return 0
   say "apt-get could not install $*: $(grep -m 1 '^E:' "$log" || echo 'no reason given')"
@@ -84,7 +85,7 @@ if [ -n "$lacking" ]; then
   packages='binutils-gold g++ libc6-dev libcurl4-openssl-dev libncurses-dev libsqlite3-dev libxml2-dev zlib1g-dev'
   # Without it git cannot fetch the package's dependency.
   [ -e /etc/ssl/certs/ca-certificates.crt ] || packages="$packages ca-certificates"
-  say "Swift lacks $(printf '%s' "$lacking" | paste -sd , | sed 's/,/, /g'); installing $packages"
+  say "Swift lacks $(printf '%s' "$lacking" | paste -sd , | sed 's/,/, /g'), which $packages bring"
   # shellcheck disable=SC2086 # a list of words
   install_packages $packages || true
   find_toolchain
@@ -100,11 +101,11 @@ version=$(printf '%s\n' "$target_info" | sed -n 's/.*Swift version \([0-9][0-9]*
 
 wanted=
 if ! have_gnuplot; then
-  say 'gnuplot 5.4 or later, which draws the pictures of a report, is not here: installing gnuplot-nox'
+  say 'gnuplot 5.4 or later, which draws the pictures of a report, is not here; it is in gnuplot-nox'
   wanted=gnuplot-nox
 fi
 if ! have_blas; then
-  say 'OpenBLAS, the dense product that sparse ones are compared with, is not here: installing libopenblas0-pthread'
+  say 'OpenBLAS, the dense product that sparse ones are compared with, is not here; it is in libopenblas0-pthread'
   wanted="$wanted libopenblas0-pthread"
 fi
 if [ -n "$wanted" ]; then

@@ -13,7 +13,9 @@ extension LoadedModel {
       throw Refusal.badInput("\(tokens.count) tokens have no next token to score; give 2 or more")
     }
     if let place = tokens.firstIndex(where: { !(0..<vocabulary).contains(Int($0)) }) {
-      throw Refusal.badInput("token \(tokens[place]) at position \(place) is not in the vocabulary of \(vocabulary)")
+      throw Refusal.badInput(
+        "token \(tokens[place]) at position \(place) is not in the vocabulary of \(vocabulary); give numbers from 0 to \(vocabulary - 1)"
+      )
     }
     let model = try mistral(batch: 1, sequence: tokens.count - 1)
     return try model.tokenLosses(inputs: Array(tokens.dropLast()), targets: Array(tokens.dropFirst()))
@@ -26,10 +28,12 @@ extension LoadedModel {
   ) throws -> (loss: Double, tokens: Int) {
     let vocabulary = stored.configuration.architecture.vocabularySize
     guard stream.count >= 2 else {
-      throw Refusal.badInput("a text of \(stream.count) tokens has no next token to predict")
+      throw Refusal.badInput("a text of \(stream.count) tokens has no next token to predict; give more text")
     }
     guard stream.largest < vocabulary else {
-      throw Refusal.badInput("the text has the token \(stream.largest) and the model a vocabulary of \(vocabulary)")
+      throw Refusal.badInput(
+        "the text has the token \(stream.largest) and the model a vocabulary of \(vocabulary); "
+          + "give text in the tokens that the model was trained with")
     }
     let predicted = stream.count - 1
     let sequence = min(sequence, predicted)

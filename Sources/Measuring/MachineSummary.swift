@@ -14,5 +14,5 @@ extension MachineRecord {
   }
 
   /// One line for every bench record.
-  package var summary: String { "\(processor), \(cores) cores, \(operatingSystem)" }
+  package var summary: String { "\(processor), \(cores) core\(cores == 1 ? "" : "s"), \(operatingSystem)" }
 }

@@ -48,5 +48,8 @@ extension MachineRecord {
     processor == other.processor && device == other.device && isa == other.isa && threads == other.threads
   }
 
-  package var howItComputes: String { "\(threads) threads of \(isa) on \(device) of \(processor)" }
+  /// "1 thread", "8 threads".
+  package var threadsText: String { "\(threads) thread\(threads == 1 ? "" : "s")" }
+
+  package var howItComputes: String { "\(threadsText) of \(isa) on \(device) of \(processor)" }
 }

@@ -89,6 +89,9 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var clip: Double
   /// Steps between evaluations; each uses the same windows of the validation text.
   public var evaluateEvery: Int
+  /// In place of `evaluateEvery`, so many evaluations at equal fractions of the run, so that runs of different lengths
+  /// are evaluated at the same fractions; nil is every `evaluateEvery` steps.
+  public var evaluations: Int?
   public var evaluationSequences: Int
   public var checkpointEvery: Int
   public var keepCheckpoints: Int
@@ -113,7 +116,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     validation: [String], dataChecksum: String, tokenizer: String, steps: Int, batch: Int, sequence: Int,
     learningRate: Double, warmupSteps: Int, finalLearningRateFraction: Double = 0.1, beta1: Double = 0.9,
     beta2: Double = 0.95, epsilon: Double = 1e-8, weightDecay: Double = 0.1, clip: Double = 1, evaluateEvery: Int,
-    evaluationSequences: Int, checkpointEvery: Int, keepCheckpoints: Int = 2, method: Method? = nil,
+    evaluations: Int? = nil, evaluationSequences: Int, checkpointEvery: Int, keepCheckpoints: Int = 2,
+    method: Method? = nil,
     selfGuided: Bool? = nil, denseFirst: Int? = nil, denseLast: Int? = nil, learningRateRule: String? = nil,
     masks: String? = nil, initialization: String? = nil, documentEnds: Bool? = nil
   ) {
@@ -137,6 +141,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     self.weightDecay = weightDecay
     self.clip = clip
     self.evaluateEvery = evaluateEvery
+    self.evaluations = evaluations
     self.evaluationSequences = evaluationSequences
     self.checkpointEvery = checkpointEvery
     self.keepCheckpoints = keepCheckpoints
@@ -148,5 +153,16 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     self.documentEnds = documentEnds
     self.denseLast = denseLast
     self.learningRateRule = learningRateRule
+  }
+}
+
+extension TrainingConfiguration {
+  /// Whether the model is evaluated after `step` steps, from 1: always after the last.
+  package func isEvaluated(after step: Int) -> Bool {
+    if step == steps { return true }
+    guard let evaluations else { return step.isMultiple(of: evaluateEvery) }
+    // The first step that has so large a fraction of the run behind it.
+    func due(_ step: Int) -> Int { evaluations * step / steps }
+    return due(step) > due(step - 1)
   }
 }

@@ -9,22 +9,24 @@ package struct Answer {
     self.findings = findings
   }
 
+  private var equality: SurveyRecord.Equality { findings.recorded.survey.equality }
+
   /// Which structures pay, which trade, which do not, and whether dense is the best.
   package var paragraph: String {
     let survey = findings.recorded.survey
     let machine = survey.machine
     let setting =
-      "On this machine (\(machine.processor), \(machine.threads) thread\(machine.threads == 1 ? "" : "s"), \(machine.isa)), at \(survey.modelPreset) with \(Numerals.grouped(survey.steps)) steps of \(Numerals.grouped(survey.tokensPerStep)) tokens, "
+      "On this machine (\(machine.processor), \(machine.threadsText), \(machine.isa)), at \(survey.modelPreset) with \(equality.effort("\(Numerals.grouped(survey.steps)) steps of \(Numerals.grouped(survey.tokensPerStep)) tokens")), "
     var groups: [Verdict: [String]] = [:]
     for result in findings.structures { groups[findings.verdict(of: result), default: []].append(result.name) }
     func names(_ verdict: Verdict) -> [String] { groups[verdict] ?? [] }
     var sentences: [String] = []
     if names(.pays).isEmpty {
-      sentences.append(setting + "nothing pays: no structure is shown to reach a lower loss than dense at equal time.")
+      sentences.append(setting + "nothing pays: no structure is shown to reach \(equality.gain).")
     } else {
       let pays = names(.pays)
       sentences.append(
-        setting + "\(Numerals.list(pays)) \(pays.count == 1 ? "pays" : "pay"): a lower loss than dense at equal time.")
+        setting + "\(Numerals.list(pays)) \(pays.count == 1 ? "pays" : "pay"): \(equality.gain).")
     }
     if !names(.trades).isEmpty {
       let trades = names(.trades)
@@ -41,7 +43,7 @@ package struct Answer {
     return sentences.joined(separator: " ")
   }
 
-  /// Whether dense is the best at equal time, or by how much it is not.
+  /// Whether dense is the best at equal time, or at equal FLOPs where they are, or by how much it is not.
   package var denseSentence: String {
     guard let dense = findings.dense, dense.isFinished else {
       return "Whether dense is the best is not known: no dense run has finished."
@@ -52,25 +54,30 @@ package struct Answer {
       }
       return (result.name, comparison)
     }
-    guard let best = trained.min(by: { $0.comparison.equalTimeDifference < $1.comparison.equalTimeDifference }) else {
+    guard let best = trained.min(by: { $0.comparison.decidingDifference < $1.comparison.decidingDifference }) else {
       return "Dense has nothing to be compared with yet: no structure has finished with every product verified."
     }
-    let gap = best.comparison.equalTimeDifference
-    if gap >= 0 {
-      return
-        "Dense is the best at equal time: the next, \(best.name), is \(Numerals.difference(gap, signed: false)) nats per token above it."
-    }
+    let gap = best.comparison.decidingDifference
+    let place = equality.decidingPhrase
     let amount = "\(Numerals.difference(gap, signed: false)) nats per token"
-    guard let spread = best.comparison.equalTimeSpread else {
+    // Where the runs were made for the comparison, the loss that all are held against.
+    let level =
+      equality == .steps
+      ? ""
+      : " \(place.prefix(1).uppercased() + place.dropFirst()) dense's loss is \(Numerals.loss(dense.finalLosses.mean))."
+    if gap >= 0 {
+      return "Dense is the best \(place): the next, \(best.name), is \(amount) above it.\(level)"
+    }
+    guard let spread = best.comparison.decidingSpread else {
       return
-        "Dense is not the lowest at equal time, \(best.name) is \(amount) below it, but the spread over seeds is unknown, so this is no win."
+        "Dense is not the lowest \(place), \(best.name) is \(amount) below it, but the spread over seeds is unknown, so this is no win.\(level)"
     }
     if -gap <= spread {
       return
-        "Dense is not shown to be beaten: \(best.name) is \(amount) below it at equal time, within the spread of \(Numerals.difference(spread, signed: false)) over seeds."
+        "Dense is not shown to be beaten: \(best.name) is \(amount) below it \(place), within the spread of \(Numerals.difference(spread, signed: false)) over seeds.\(level)"
     }
     return
-      "Dense is not the best: at equal time \(best.name) is \(amount) below it, where the spread over seeds is \(Numerals.difference(spread, signed: false))."
+      "Dense is not the best: \(place) \(best.name) is \(amount) below it, where the spread over seeds is \(Numerals.difference(spread, signed: false)).\(level)"
   }
 
   /// The verdict on one structure in a sentence, with the numbers that it rests on.
@@ -93,7 +100,7 @@ package struct Answer {
         ? "It has no validation loss by the time at which dense finished."
         : "No dense run has finished to compare with."
     }
-    var sentence = numbers(comparison)
+    var sentence = numbers(comparison, of: result)
     if result.isSimulated {
       sentence += " It is simulated: it multiplies its zeros, so its time is no less than that of dense."
     }
@@ -106,30 +113,46 @@ package struct Answer {
     return sentence
   }
 
-  /// "step time −36%, loss +0.016".
+  /// "step time −36%, loss +0.016"; "run time" where whole runs are compared.
   private func exchange(_ name: String) -> String? {
     findings.structures.first { $0.name == name }.flatMap(findings.comparison(of:)).map {
-      "step time \(Numerals.percent($0.relativeStepSeconds - 1, signed: true)), loss \(Numerals.difference($0.finalDifference))"
+      "\(equality.timed) time \(Numerals.percent($0.relativeSeconds - 1, signed: true)), loss \(Numerals.difference($0.finalDifference))"
     }
   }
 
-  private func numbers(_ c: Comparison) -> String {
-    let time: String
-    if c.isFaster {
-      time = "A step takes \(Numerals.percent(1 - c.relativeStepSeconds)) less time than with dense"
-    } else if c.isSlower {
-      time = "A step takes \(Numerals.percent(c.relativeStepSeconds - 1)) more time than with dense"
-    } else {
-      time = "A step takes as long as with dense, within its spread of \(Numerals.percent(c.stepSpread))"
+  /// "A step takes 36% less time than with dense", "It has 187 steps where dense has 130, and its run takes as long as that
+  /// of dense, within 2.0%".
+  private func time(_ c: Comparison, of result: StructureResult) -> String {
+    let amount =
+      if c.isFaster {
+        "\(Numerals.percent(1 - c.relativeSeconds)) less time than"
+      } else if c.isSlower {
+        "\(Numerals.percent(c.relativeSeconds - 1)) more time than"
+      } else {
+        "as long as"
+      }
+    let isEqual = !c.isFaster && !c.isSlower
+    if equality == .steps {
+      return "A step takes \(amount) with dense"
+        + (isEqual ? ", within its spread of \(Numerals.percent(c.timeSpread))" : "")
     }
+    let within = isEqual ? ", within \(Numerals.percent(c.timeSpread))" : ""
+    let steps = result.steps.map(Numerals.grouped) ?? Numerals.unknown
+    return
+      "It has \(steps) steps where dense has \(Numerals.grouped(findings.recorded.survey.steps)), and its run takes \(amount) that of dense\(within)"
+  }
+
+  private func numbers(_ c: Comparison, of result: StructureResult) -> String {
     func relation(_ x: Double) -> String {
       x == 0
         ? "equal to that of dense"
         : "\(Numerals.difference(x, signed: false)) \(x < 0 ? "below" : "above") that of dense"
     }
-    var sentence = "\(time); the final loss is \(relation(c.finalDifference))"
+    let final = equality == .steps ? "the final loss" : "\(equality.phrase) its loss"
+    var sentence = "\(time(c, of: result)); \(final) is \(relation(c.finalDifference))"
     if Numerals.difference(c.equalTimeDifference) != Numerals.difference(c.finalDifference) {
-      sentence += ", at equal time \(relation(c.equalTimeDifference))"
+      let phrase = equality == .time ? "when dense had finished" : "at equal time"
+      sentence += ", \(phrase) \(relation(c.equalTimeDifference))"
     }
     guard let finalSpread = c.finalSpread, let equalTimeSpread = c.equalTimeSpread else {
       return sentence + "; the spread over seeds is unknown (one seed), so this is no win."

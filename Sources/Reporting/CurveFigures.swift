@@ -43,7 +43,7 @@ struct CurveFigures {
     return Figure(
       name: "training-loss", title: "Loss against steps",
       caption:
-        "Training loss (lines, a moving average over a fiftieth of the steps) and validation loss (points), nats per token, against optimiser steps; a line for each seed. Early losses above the axis are cut off.",
+        "Training loss (lines, a moving average over a fiftieth of the steps) and validation loss (points), nats per token, against optimiser steps; a line for each seed.\(findings.equality == .steps ? "" : " Runs differ in length, and so do their schedules: only their ends compare, \(findings.equality.phrase).") Early losses above the axis are cut off.",
       alternative: "Training and validation loss against steps for \(names(drawn)).",
       panels: [Figure.Panel(x: x, y: y, series: series, references: references(x: x, y: y))],
       legend: legend(drawn), table: table)

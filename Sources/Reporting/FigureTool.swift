@@ -43,7 +43,7 @@ package struct FigureTool: Sendable {
     guard output.status == 0 else {
       let said = output.text.split(separator: "\n").last { !$0.trimmingCharacters(in: .whitespaces).isEmpty }
       throw Refusal.failed(
-        "\(executable.path) could not draw a figure (\((said ?? "it said nothing").prefix(160))); check that gnuplot is 5.4 or later with the svg and pngcairo terminals."
+        "\(executable.path) could not draw a figure (\((said ?? "it said nothing").prefix(160))); check that gnuplot is 5.4 or later with the svg and pngcairo terminals"
       )
     }
   }
@@ -51,7 +51,7 @@ package struct FigureTool: Sendable {
   private func launch(_ arguments: [String], input: URL?, folder: URL) throws -> (status: Int32, text: String) {
     let log = folder.appendingPathComponent("output.log")
     guard FileManager.default.createFile(atPath: log.path, contents: nil) else {
-      throw Refusal.failed("\(folder.path) cannot be written to; check its permissions and the free space.")
+      throw Refusal.failed("\(folder.path) cannot be written to; check its permissions and the free space")
     }
     let process = Process()
     process.executableURL = executable
@@ -71,11 +71,11 @@ package struct FigureTool: Sendable {
     do {
       try process.run()
     } catch {
-      throw Refusal.failed("\(executable.path) cannot be started; check that it is a program for this machine.")
+      throw Refusal.failed("\(executable.path) cannot be started; check that it is a program for this machine")
     }
     if ended.wait(timeout: .now() + patience) == .timedOut {
       process.terminate()
-      throw Refusal.failed("\(executable.path) did not end within \(Int(patience)) seconds; run the report again.")
+      throw Refusal.failed("\(executable.path) did not end within \(Int(patience)) seconds; run the report again")
     }
     let said = (try? Data(contentsOf: log)) ?? Data()
     return (process.terminationStatus, String(decoding: said.prefix(1 << 16), as: UTF8.self))

@@ -73,20 +73,50 @@ package struct Findings: Sendable {
   /// Bench records that the check against the definition refuted, or that were never checked.
   package var wrong: [BenchRecord] { recorded.bench.filter { !$0.verified } }
 
+  package var equality: SurveyRecord.Equality { recorded.survey.equality }
+
+  /// Of the whole run / that of dense.
+  package func relativeTrainingSeconds(of result: StructureResult) -> Double? {
+    result.trainingSeconds.flatMap { own in equalTimeSeconds.flatMap { $0 > 0 ? own / $0 : nil } }
+  }
+
+  /// What is nearer to 1 than this counts as equal; at equal time at least the spacing of dense's evaluations, which no
+  /// loss resolves.
+  private func timeSpread(of result: StructureResult) -> Double {
+    let evaluations = dense?.finished.first?.evaluations.count { $0.step > 0 } ?? 0
+    let spacing = evaluations > 0 ? 1 / Double(evaluations) : nil
+    return [result.stepSpread, dense?.stepSpread, equality == .time ? spacing : nil].compactMap { $0 }.max() ?? 0
+  }
+
+  /// When dense had finished. At equal time the final losses, unless the runs took another time than was planned.
+  package func lossesAtEqualTime(of result: StructureResult) -> Sample {
+    if equality == .time, let relative = relativeTrainingSeconds(of: result),
+      abs(relative - 1) <= timeSpread(of: result)
+    {
+      return result.finalLosses
+    }
+    return result.losses(atSeconds: equalTimeSeconds)
+  }
+
+  /// After the operations of dense; the final losses where those are equal.
+  package func lossesAtEqualFlops(of result: StructureResult) -> Sample {
+    equality == .flops ? result.finalLosses : result.losses(atFlops: equalFlops)
+  }
+
   /// Nil unless both the structure and dense have finished.
   package func comparison(of result: StructureResult) -> Comparison? {
     guard let dense, let step = result.stepSeconds, let denseStep = dense.stepSeconds, denseStep > 0,
+      let whole = relativeTrainingSeconds(of: result),
       let final = result.finalLosses.mean, let denseFinal = dense.finalLosses.mean,
-      let equal = result.losses(atSeconds: equalTimeSeconds).mean,
-      let denseEqual = dense.losses(atSeconds: equalTimeSeconds).mean
+      let equal = lossesAtEqualTime(of: result).mean, let denseEqual = lossesAtEqualTime(of: dense).mean
     else { return nil }
     func larger(_ a: Double?, _ b: Double?) -> Double? { [a, b].compactMap { $0 }.max() }
     return Comparison(
-      relativeStepSeconds: step / denseStep, stepSpread: larger(result.stepSpread, dense.stepSpread) ?? 0,
+      equality: equality, relativeSeconds: equality == .steps ? step / denseStep : whole,
+      timeSpread: timeSpread(of: result),
       finalDifference: final - denseFinal, equalTimeDifference: equal - denseEqual,
       finalSpread: larger(result.finalLosses.range, dense.finalLosses.range),
-      equalTimeSpread: larger(
-        result.losses(atSeconds: equalTimeSeconds).range, dense.losses(atSeconds: equalTimeSeconds).range))
+      equalTimeSpread: larger(lossesAtEqualTime(of: result).range, lossesAtEqualTime(of: dense).range))
   }
 
   package func verdict(of result: StructureResult) -> Verdict {
@@ -98,9 +128,17 @@ package struct Findings: Sendable {
   package var summary: SummaryRecord {
     let survey = recorded.survey
     return SummaryRecord(
-      answer: Answer(self).paragraph, equalTimeSeconds: equalTimeSeconds, equalFlops: equalFlops,
+      answer: Answer(self).paragraph, equal: equality, equalTimeSeconds: equalTimeSeconds, equalFlops: equalFlops,
       tokensPerParameter: tokensPerParameter,
       structures: structures.map(summary(of:)), missing: recorded.missing, commit: survey.commit, time: survey.time)
+  }
+
+  /// Of a whole run; nil where a record's numbers multiply beyond all tokens.
+  package func tokens(of result: StructureResult) -> Int? {
+    guard let (tokens, isTooLarge) = result.steps?.multipliedReportingOverflow(by: recorded.survey.tokensPerStep) else {
+      return nil
+    }
+    return isTooLarge ? nil : tokens
   }
 
   package var tokensPerParameter: Double? {
@@ -108,7 +146,7 @@ package struct Findings: Sendable {
     return Double(recorded.survey.steps) * Double(recorded.survey.tokensPerStep) / Double(parameters)
   }
 
-  /// A structure with an unverified product has no speed: its speed-ups, step ratio and loss at equal time are null.
+  /// A structure with an unverified product has no speed: its speed-ups, ratios of time and loss at equal time are null.
   private func summary(of result: StructureResult) -> SummaryRecord.Structure {
     let own = result.finalLosses.range
     let borrowed = own ?? (result.isFinished ? dense?.finalLosses.range : nil)
@@ -122,16 +160,19 @@ package struct Findings: Sendable {
     return SummaryRecord.Structure(
       label: result.label, variant: result.variant, requestedDensity: result.requestedDensity, density: result.density,
       parameters: result.parameters, effectiveWidth: result.effectiveWidth, seedsPlanned: result.runs.count,
-      seedsFinished: result.finished.count,
+      seedsFinished: result.finished.count, steps: result.steps,
+      tokens: tokens(of: result),
       medianSpeedup: SummaryRecord.Speedups(
         forward: speedup("forward"), inputGradient: speedup("inputGradient"),
         weightGradient: speedup("weightGradient")),
       stepSeconds: result.stepSeconds, relativeStepSeconds: relative, stepSpread: result.stepSpread,
+      trainingSeconds: result.trainingSeconds,
+      relativeTrainingSeconds: isWrong ? nil : relativeTrainingSeconds(of: result),
       finalValidationLoss: final, bestValidationLoss: result.bestLosses.mean,
       differenceToDense: final.flatMap { loss in dense?.finalLosses.mean.map { loss - $0 } },
       spread: borrowed, spreadSource: own != nil ? "seeds" : (borrowed != nil ? "dense" : "unknown"),
-      lossAtEqualTime: isWrong ? nil : result.losses(atSeconds: equalTimeSeconds).mean,
-      lossAtEqualFlops: result.losses(atFlops: equalFlops).mean, differenceToNarrow: differenceToNarrow(of: result),
+      lossAtEqualTime: isWrong ? nil : lossesAtEqualTime(of: result).mean,
+      lossAtEqualFlops: lossesAtEqualFlops(of: result).mean, differenceToNarrow: differenceToNarrow(of: result),
       learningRate: result.learningRate,
       rates: result.sweep.compactMap { run in
         run.plan.learningRate.map {

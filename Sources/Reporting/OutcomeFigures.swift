@@ -18,23 +18,46 @@ struct OutcomeFigures {
       column: "parameters",
       caption:
         "Final validation loss, nats per token, mean over seeds with bars from the lowest to the highest, against the parameters of the whole model. Lower and further left is better.",
-      isPareto: false
+      marks: .nothing
     ) { result in result.parameters.map { Double($0) / 1e6 } }
   }
 
-  var againstStepTime: Figure? {
+  /// At equal steps and time against a step's time; at equal FLOPs against that of the whole run, since steps differ in
+  /// number. At equal time there is no front: whoever is further left had more steps for it, and paid with no time.
+  var againstTime: Figure? {
     guard let dense = findings.dense?.stepSeconds, dense > 0 else { return nil }
-    return figure(
-      name: "pareto", title: "What pays: loss against step time", axis: "step time, dense = 1",
-      column: "relativeStepSeconds",
-      caption:
-        "Final validation loss, nats per token, mean over seeds with bars from the lowest to the highest, against the median step time relative to dense. The dashed steps are the Pareto front: nothing lies both below and to the left of it. Thin lines mark dense.",
-      isPareto: true
-    ) { result in result.stepSeconds.map { $0 / dense } }
+    let equality = findings.equality
+    let losses =
+      "Final validation loss, nats per token, \(equality == .steps ? "" : "\(equality.phrase), ")mean over seeds with bars from the lowest to the highest, against the median"
+    let front =
+      "The dashed steps are the Pareto front: nothing lies both below and to the left of it. Thin lines mark dense."
+    switch equality {
+    case .steps:
+      return figure(
+        name: "pareto", title: "What pays: loss against step time", axis: "step time, dense = 1",
+        column: "relativeStepSeconds", caption: "\(losses) step time relative to dense. \(front)", marks: .front
+      ) { $0.stepSeconds.map { $0 / dense } }
+    case .flops:
+      return figure(
+        name: "pareto", title: "What pays: loss at equal FLOPs against time",
+        axis: "training time of the whole run, dense = 1", column: "relativeTrainingSeconds",
+        caption: "\(losses) training time of a whole run relative to dense. \(front)", marks: .front
+      ) { findings.relativeTrainingSeconds(of: $0) }
+    case .time:
+      return figure(
+        name: "pareto", title: "Loss at equal time against step time", axis: "step time, dense = 1",
+        column: "relativeStepSeconds",
+        caption:
+          "\(losses) step time relative to dense: whoever is further left had more steps. Thin lines mark dense.",
+        marks: .dense
+      ) { $0.stepSeconds.map { $0 / dense } }
+    }
   }
 
+  private enum Marks { case nothing, dense, front }
+
   private func figure(
-    name: String, title: String, axis: String, column: String, caption: String, isPareto: Bool,
+    name: String, title: String, axis: String, column: String, caption: String, marks: Marks,
     place: (StructureResult) -> Double?
   ) -> Figure? {
     let outcomes: [Outcome] = findings.structures.compactMap { result in
@@ -43,14 +66,16 @@ struct OutcomeFigures {
     }
     guard !outcomes.isEmpty else { return nil }
     let losses = outcomes.flatMap(\.losses.sorted)
-    let x = FigureAxis(axis, over: outcomes.map(\.x) + (isPareto ? [1] : []), margin: 0.12)
+    let x = FigureAxis(axis, over: outcomes.map(\.x) + (marks == .nothing ? [] : [1]), margin: 0.12)
     let y = FigureAxis("final validation loss, nats per token", over: losses, margin: 0.12)
     var table = FigureTable(columns: [
-      "structure", "requestedDensity", column, "finalValidationLoss", "lowest", "highest",
+      "structure", "requestedDensity", column, "finalValidationLoss", "lowest", "highest", "equal", "steps", "tokens",
     ])
     var panel = Figure.Panel(x: x, y: y)
-    if isPareto {
+    if marks == .front {
       panel.series.append(Figure.Series(style: .dense, kind: .front, points: front(outcomes, x: x, y: y)))
+    }
+    if marks != .nothing {
       if let dense = outcomes.first(where: \.result.isDense) {
         panel.references.append(Figure.Reference(label: "", from: (x.low, dense.mean), to: (x.high, dense.mean)))
         panel.references.append(Figure.Reference(label: "", from: (dense.x, y.low), to: (dense.x, y.high)))
@@ -65,6 +90,8 @@ struct OutcomeFigures {
       let scaled = column == "parameters" ? "\(outcome.result.parameters ?? 0)" : "\(outcome.x)"
       table.rows.append([
         outcome.result.label, "\(outcome.result.requestedDensity)", scaled, "\(outcome.mean)", "\(low)", "\(high)",
+        findings.equality.rawValue, outcome.result.steps.map(String.init) ?? "",
+        findings.tokens(of: outcome.result).map(String.init) ?? "",
       ])
     }
     return Figure(

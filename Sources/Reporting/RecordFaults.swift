@@ -5,6 +5,8 @@ import Records
 ///
 /// Each returns nil for a usable record and otherwise the part of a sentence that says why.
 enum RecordFaults {
+  private static let mostSteps = 1 << 50
+
   static func of(_ survey: SurveyRecord) -> String? {
     if survey.schema != SurveyRecord.schemaName {
       return "its schema is \"\(survey.schema)\", not \"\(SurveyRecord.schemaName)\""
@@ -16,6 +18,7 @@ enum RecordFaults {
         return "the run directory \"\(name.prefix(80))\" is not a plain name"
       }
       if !isPositive(run.requestedDensity) { return "a run's requestedDensity is not positive" }
+      if !(1...mostSteps).contains(survey.steps(of: run)) { return "a run's steps are not from 1 to 2^50" }
     }
     if Set(survey.runs.map(\.directory)).count != survey.runs.count { return "two runs share a directory" }
     if !survey.corpus.unigramEntropy.isFinite { return "unigramEntropy is not finite" }
@@ -53,7 +56,7 @@ enum RecordFaults {
   }
 
   static func of(_ metric: MetricRecord) -> String? {
-    if metric.step < 0 || metric.tokens < 0 || metric.step > 1 << 50 {
+    if metric.step < 0 || metric.tokens < 0 || metric.step > mostSteps {
       return "step or tokens is negative or beyond 2^50"
     }
     let numbers = [metric.loss, metric.validationLoss, metric.stepSeconds, metric.joules, metric.gpuJoules].compactMap {

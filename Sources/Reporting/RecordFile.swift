@@ -26,10 +26,10 @@ package struct RecordFile {
       record = try JSONDecoder().decode(type, from: data)
     } catch {
       throw Refusal.badInput(
-        "\(url.path) cannot be read as a \(type) (\(Self.reason(error))); restore the file or record it again.")
+        "\(url.path) cannot be read as a \(type) (\(Self.reason(error))); restore the file or record it again")
     }
     if let fault = fault(record) {
-      throw Refusal.badInput("\(url.path) is not usable: \(fault); restore the file or record it again.")
+      throw Refusal.badInput("\(url.path) is not usable: \(fault); restore the file or record it again")
     }
     return record
   }
@@ -55,7 +55,7 @@ package struct RecordFile {
       do {
         let record = try decoder.decode(type, from: Data(line))
         if let fault = fault(record) {
-          throw Refusal.badInput("\(url.path), line \(number), is not usable: \(fault); delete or repair the line.")
+          throw Refusal.badInput("\(url.path), line \(number), is not usable: \(fault); delete or repair the line")
         }
         records.append(record)
       } catch let refusal as Refusal {
@@ -63,7 +63,7 @@ package struct RecordFile {
       } catch {
         if mayEndCut && end == data.endIndex { return (records, true) }
         throw Refusal.badInput(
-          "\(url.path), line \(number), is not a \(type) (\(Self.reason(error))); delete or repair the line.")
+          "\(url.path), line \(number), is not a \(type) (\(Self.reason(error))); delete or repair the line")
       }
     }
     return (records, false)
@@ -71,19 +71,19 @@ package struct RecordFile {
 
   private func bytes() throws -> Data {
     guard exists else {
-      throw Refusal.badInput("\(url.path) does not exist or is not a file; give the directory of a survey.")
+      throw Refusal.badInput("\(url.path) does not exist or is not a file; give the directory of a survey")
     }
     let attributes = try? FileManager.default.attributesOfItem(atPath: url.path)
     let size = (attributes?[.size] as? NSNumber)?.int64Value ?? 0
     guard size <= Int64(Self.largestBytes) else {
       throw Refusal.badInput(
-        "\(url.path) has \(size) bytes, more than the \(Self.largestBytes) that a record file may have; split the survey."
+        "\(url.path) has \(size) bytes, more than the \(Self.largestBytes) that a record file may have; split the survey"
       )
     }
     do {
       return try Data(contentsOf: url)
     } catch {
-      throw Refusal.badInput("\(url.path) cannot be read; check its permissions.")
+      throw Refusal.badInput("\(url.path) cannot be read; check its permissions")
     }
   }
 

@@ -16,7 +16,7 @@ package struct RecordedSurvey: Sendable {
     let surveyFile = RecordFile(directory.appendingPathComponent("survey.json"))
     guard surveyFile.exists else {
       throw Refusal.badInput(
-        "\(directory.path) has no survey.json and so is no survey directory; give the directory that filigree survey wrote."
+        "\(directory.path) has no survey.json and so is no survey directory; give the directory that filigree survey wrote"
       )
     }
     let survey = try surveyFile.record(SurveyRecord.self, fault: RecordFaults.of)
@@ -78,13 +78,19 @@ package struct RecordedSurvey: Sendable {
       missing.append("The run \(name) diverged: \(divergence.trimmingCharacters(in: .whitespacesAndNewlines)).")
     } else if !isDone {
       missing.append(
-        "The run \(name) is not finished: \(run.steps.last?.step ?? 0) of \(survey.steps) steps are recorded.")
+        "The run \(name) is not finished: \(run.steps.last?.step ?? 0) of \(survey.steps(of: plan)) steps are recorded."
+      )
     } else if !run.isFinished && record != nil && metricsFile.exists {
       missing.append("The run \(name) says DONE but has no validation loss or no step times.")
     }
     if let record {
       if record.structure != plan.structure {
         missing.append("The run \(name) trained \(record.structure), where the survey planned \(plan.structure).")
+      }
+      if record.configuration.steps != survey.steps(of: plan) {
+        missing.append(
+          "The run \(name) has \(record.configuration.steps) steps, where the survey planned \(survey.steps(of: plan))."
+        )
       }
       let (a, b) = (record.machine, survey.machine)
       if a.processor != b.processor || a.threads != b.threads || a.device != b.device || a.isa != b.isa {

@@ -27,7 +27,7 @@ struct ReportPage {
       <main>
       <header>
       <h1>Which sparse structures pay?</h1>
-      <p class="byline">\(Markup.escaped("A survey of the MLP of \(survey.modelPreset) on \(survey.machine.processor), \(survey.time.prefix(10)), commit \(survey.commit.prefix(12))"))</p>
+      <p class="byline">\(Markup.escaped("A survey\(findings.equality == .steps ? "" : " \(findings.equality.phrase)") of the MLP of \(survey.modelPreset) on \(survey.machine.processor), \(survey.time.prefix(10)), commit \(survey.commit.prefix(12))"))</p>
       </header>
       \(Markup.paragraph(summary.answer, class: "answer"))\(early)\(missing)\(BenchTable(findings: findings).alarm)<h2>Verdicts</h2>
       \(VerdictTable(findings: findings, summary: summary).html)<h2>Equal what?</h2>

@@ -65,7 +65,8 @@ struct SettingSection {
       ("Survey, model", "\(survey.preset), \(survey.modelPreset)"),
       (
         "Training",
-        "\(Numerals.grouped(survey.steps)) steps of \(Numerals.grouped(survey.tokensPerStep)) tokens"
+        survey.equality.effort(
+          "\(Numerals.grouped(survey.steps)) steps of \(Numerals.grouped(survey.tokensPerStep)) tokens")
       ),
       ("Tokens per parameter", tokensPerParameter),
     ]
@@ -80,9 +81,12 @@ struct SettingSection {
         ("Batch", "\(c.batch) sequences of \(c.sequence) tokens, tokenizer \(c.tokenizer)"),
         (
           "Optimiser",
-          "AdamW, learning rate \(c.learningRate), \(c.warmupSteps) warm-up steps, cosine to \(c.finalLearningRateFraction) of it, β \(c.beta1) and \(c.beta2), weight decay \(c.weightDecay), clip \(c.clip)"
+          "AdamW, learning rate \(c.learningRate), \(c.warmupSteps) warm-up steps\(survey.equality == .steps ? "" : " of dense's \(c.steps), and the same fraction of other runs"), cosine to \(c.finalLearningRateFraction) of it, β \(c.beta1) and \(c.beta2), weight decay \(c.weightDecay), clip \(c.clip)"
         ),
-        ("Evaluation", "every \(c.evaluateEvery) steps on \(c.evaluationSequences) sequences, always the same"),
+        (
+          "Evaluation",
+          "\(c.evaluations.map { "\($0) times, at the same fractions of every run," } ?? "every \(c.evaluateEvery) steps") on \(c.evaluationSequences) sequences, always the same"
+        ),
         ("Work per dense step", Numerals.count(run.flopsPerStep) + "FLOP"),
       ]
     }
@@ -100,7 +104,7 @@ struct SettingSection {
       "Each verified product was checked against the definition of its structure before it was timed; the worst error is given as a fraction of the bound derived for it. Times are medians over repeats, ± the median absolute deviation. The dense product was timed in turn with the structure's, in the same run, by the best dense library found. The prediction is the roofline: the larger of operations over the measured peak and bytes over the measured bandwidth."
     )
       + Markup.paragraph(
-        "Every model is trained on the same text in the same order for a given seed, with the same number of steps. Training time is the sum of the step times, without evaluation, logging and checkpoints. This report reads recorded files only and measures nothing."
+        "Every model is trained on the same text in the same order for a given seed\(survey.equality == .steps ? ", with the same number of steps" : "; a longer run goes further in it"). Training time is the sum of the step times, without evaluation, logging and checkpoints. This report reads recorded files only and measures nothing."
       )
   }
 

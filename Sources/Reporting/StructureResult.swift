@@ -57,6 +57,8 @@ package struct StructureResult: Sendable {
   private var records: [RunRecord] { runs.compactMap(\.record) }
   package var density: Double? { records.first?.density.mlp }
   package var parameters: Int? { records.first?.parameters.whole }
+  /// Of the first seed's run; those of a guided structure's other seeds differ by a few where operations are equal.
+  package var steps: Int? { records.first?.configuration.steps }
   package var effectiveWidth: Int? { records.map(\.effectiveWidth).min() }
 
   package var averageParameters: Double? { records.compactMap(\.averageParameters).first }
@@ -97,6 +99,8 @@ package struct StructureResult: Sendable {
     else { return nil }
     return max(within, (high - low) / middle)
   }
+  /// Of a whole run: the median over the finished ones.
+  package var trainingSeconds: Double? { Sample(finished.map(\.totalSeconds)).median }
   package var peakBytes: Int? { runs.compactMap(\.peakBytes).max() }
   package var joulesPerToken: Double? { Sample(runs.compactMap(\.joulesPerToken)).median }
   package var gpuJoulesPerToken: Double? { Sample(runs.compactMap(\.gpuJoulesPerToken)).median }

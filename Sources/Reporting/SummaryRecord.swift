@@ -1,4 +1,5 @@
 import Foundation
+import Records
 
 /// `report/summary.json`: the figures of the verdict table, schema `filigree.summary/1`.
 ///
@@ -44,6 +45,9 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
     public var effectiveWidth: Int?
     public var seedsPlanned: Int
     public var seedsFinished: Int
+    /// Of the first seed's run, planned.
+    public var steps: Int?
+    public var tokens: Int?
     /// Median over shapes, at the bench's token count nearest to a training step's; verified records only.
     public var medianSpeedup: Speedups
     /// Median over steps, then over seeds.
@@ -52,6 +56,9 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
     public var relativeStepSeconds: Double?
     /// Median absolute deviation / median of the step time.
     public var stepSpread: Double?
+    /// Of a whole run, the median over the finished seeds; and / that of dense.
+    public var trainingSeconds: Double?
+    public var relativeTrainingSeconds: Double?
     /// Means over the finished seeds, as is lossAtEqualTime.
     public var finalValidationLoss: Double?
     public var bestValidationLoss: Double?
@@ -61,9 +68,9 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
     public var spread: Double?
     /// Where `spread` is from: "seeds", "dense" or "unknown".
     public var spreadSource: String
-    /// Validation loss when dense had finished.
+    /// Validation loss when dense had finished: one-sided, unless the survey's `equal` is "time".
     public var lossAtEqualTime: Double?
-    /// Validation loss after as many operations as dense had done at its end.
+    /// Validation loss after as many operations as dense had done at its end: one-sided, unless `equal` is "flops".
     public var lossAtEqualFlops: Double?
     /// finalValidationLoss - that of the dense MLP with as many parameters.
     public var differenceToNarrow: Double?
@@ -98,10 +105,14 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
       try container.encode(effectiveWidth, forKey: .effectiveWidth)
       try container.encode(seedsPlanned, forKey: .seedsPlanned)
       try container.encode(seedsFinished, forKey: .seedsFinished)
+      try container.encode(steps, forKey: .steps)
+      try container.encode(tokens, forKey: .tokens)
       try container.encode(medianSpeedup, forKey: .medianSpeedup)
       try container.encode(stepSeconds, forKey: .stepSeconds)
       try container.encode(relativeStepSeconds, forKey: .relativeStepSeconds)
       try container.encode(stepSpread, forKey: .stepSpread)
+      try container.encode(trainingSeconds, forKey: .trainingSeconds)
+      try container.encode(relativeTrainingSeconds, forKey: .relativeTrainingSeconds)
       try container.encode(finalValidationLoss, forKey: .finalValidationLoss)
       try container.encode(bestValidationLoss, forKey: .bestValidationLoss)
       try container.encode(differenceToDense, forKey: .differenceToDense)
@@ -128,6 +139,8 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
   public var schema = SummaryRecord.schemaName
   /// The report's first paragraph.
   public var answer: String
+  /// What all structures had the same of.
+  public var equal: SurveyRecord.Equality
   /// Training seconds at which losses are compared: when dense had finished.
   public var equalTimeSeconds: Double?
   /// Operations at which losses are compared: what dense had done by then.
@@ -145,6 +158,7 @@ public struct SummaryRecord: Codable, Sendable, Equatable {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(schema, forKey: .schema)
     try container.encode(answer, forKey: .answer)
+    try container.encode(equal, forKey: .equal)
     try container.encode(equalTimeSeconds, forKey: .equalTimeSeconds)
     try container.encode(equalFlops, forKey: .equalFlops)
     try container.encode(tokensPerParameter, forKey: .tokensPerParameter)

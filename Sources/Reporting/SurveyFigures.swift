@@ -20,7 +20,7 @@ package struct SurveyFigures: Sendable {
     let outcomes = OutcomeFigures(findings: findings, styles: styles)
     let speedups = SpeedupFigures(findings: findings, styles: styles)
     figures =
-      [outcomes.againstStepTime, curves.againstTime, curves.againstSteps, outcomes.againstParameters].compactMap { $0 }
+      [outcomes.againstTime, curves.againstTime, curves.againstSteps, outcomes.againstParameters].compactMap { $0 }
       + speedups.figures
   }
 
@@ -57,7 +57,7 @@ package struct SurveyFigures: Sendable {
     func data(_ name: String) throws -> Data {
       guard let data = try? Data(contentsOf: path(name)), !data.isEmpty else {
         throw Refusal.failed(
-          "\(tool.executable.path) drew nothing for the figure \(figure.name); run the report again.")
+          "\(tool.executable.path) drew nothing for the figure \(figure.name); run the report again")
       }
       return data
     }

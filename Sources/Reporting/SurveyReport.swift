@@ -27,7 +27,7 @@ package struct SurveyReport: Sendable {
     do {
       try files.createDirectory(at: scratch, withIntermediateDirectories: true)
     } catch {
-      throw Refusal.failed("\(directory.path) cannot be made or written to; check its permissions.")
+      throw Refusal.failed("\(directory.path) cannot be made or written to; check its permissions")
     }
     defer { try? files.removeItem(at: scratch) }
 
@@ -37,10 +37,10 @@ package struct SurveyReport: Sendable {
       do {
         try data.write(to: beside)
       } catch {
-        throw Refusal.failed("\(target.path) cannot be written; check the free space.")
+        throw Refusal.failed("\(target.path) cannot be written; check the free space")
       }
       guard rename(beside.path, target.path) == 0 else {
-        throw Refusal.failed("\(target.path) cannot be replaced; check whether a folder has its name.")
+        throw Refusal.failed("\(target.path) cannot be replaced; check whether a folder has its name")
       }
       written.append(target)
     }
@@ -58,7 +58,7 @@ package struct SurveyReport: Sendable {
         do {
           rendering = try SurveyFigures.render(figure, with: tool, folder: scratch)
         } catch let refusal as Refusal {
-          note = "Figures are missing: \(refusal.sentence)"
+          note = "Figures are missing: \(refusal.sentence)."
         }
       }
       drawn.append((figure, rendering))

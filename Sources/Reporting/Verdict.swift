@@ -1,3 +1,5 @@
+import Records
+
 /// What the recorded numbers say about one structure, against dense.
 public enum Verdict: String, Codable, Sendable, CaseIterable {
   case reference = "reference"
@@ -9,10 +11,12 @@ public enum Verdict: String, Codable, Sendable, CaseIterable {
 
 /// The numbers that a verdict rests on. Losses in nats per token; differences are structure - dense.
 package struct Comparison: Sendable, Equatable {
-  /// Step time / dense step time.
-  package var relativeStepSeconds: Double
-  /// Larger of the two relative deviations of the step time; what is nearer to 1 than this counts as equal.
-  package var stepSpread: Double
+  /// What both have the same of; `finalDifference` is the difference at that.
+  package var equality: SurveyRecord.Equality
+  /// Training time / that of dense: at equal steps of a step, else of the whole run.
+  package var relativeSeconds: Double
+  /// Larger of the two relative deviations of that time; what is nearer to 1 than this counts as equal.
+  package var timeSpread: Double
   package var finalDifference: Double
   package var equalTimeDifference: Double
   /// Spread over seeds that a difference must exceed; nil where every side has one seed only.
@@ -20,21 +24,27 @@ package struct Comparison: Sendable, Equatable {
   package var equalTimeSpread: Double?
 
   package init(
-    relativeStepSeconds: Double, stepSpread: Double, finalDifference: Double, equalTimeDifference: Double,
+    equality: SurveyRecord.Equality = .steps, relativeSeconds: Double, timeSpread: Double, finalDifference: Double,
+    equalTimeDifference: Double,
     finalSpread: Double?, equalTimeSpread: Double?
   ) {
-    self.relativeStepSeconds = relativeStepSeconds
-    self.stepSpread = stepSpread
+    self.equality = equality
+    self.relativeSeconds = relativeSeconds
+    self.timeSpread = timeSpread
     self.finalDifference = finalDifference
     self.equalTimeDifference = equalTimeDifference
     self.finalSpread = finalSpread
     self.equalTimeSpread = equalTimeSpread
   }
 
-  package var isFaster: Bool { relativeStepSeconds < 1 - stepSpread }
-  package var isSlower: Bool { relativeStepSeconds > 1 + stepSpread }
+  package var isFaster: Bool { relativeSeconds < 1 - timeSpread }
+  package var isSlower: Bool { relativeSeconds > 1 + timeSpread }
 
-  /// The rules of ``rules``, in their order.
+  /// What says whether dense is beaten: at equal FLOPs the difference at those, else that at equal time.
+  package var decidingDifference: Double { equality == .flops ? finalDifference : equalTimeDifference }
+  package var decidingSpread: Double? { equality == .flops ? finalSpread : equalTimeSpread }
+
+  /// The rules of ``rules(_:)``, in their order.
   package var verdict: Verdict {
     guard let finalSpread, let equalTimeSpread else {
       if equalTimeDifference < 0 || finalDifference < 0 { return .none }
@@ -49,24 +59,4 @@ package struct Comparison: Sendable, Equatable {
     if isSlower || isHigher { return .doNotUse }
     return .none
   }
-
-  /// The rules as the report states them.
-  package static let rules: [(verdict: Verdict, rule: String)] = [
-    (
-      .pays,
-      "at equal time its validation loss is below that of dense by more than the spread over seeds; or its final loss is, its step is no slower and its loss at equal time lower."
-    ),
-    (
-      .trades,
-      "it gives one thing for another: a faster step for a higher final loss, or a lower final loss for more time, each by more than the spread."
-    ),
-    (
-      .doNotUse,
-      "its step is no faster than that of dense and its final loss no lower: slower with no lower loss, or equally fast with a higher one."
-    ),
-    (
-      .none,
-      "a product was WRONG, a run is not finished, or the difference lies within the spread. Where the spread is unknown, because nothing was trained with more than one seed, a lower loss is never called a win."
-    ),
-  ]
 }

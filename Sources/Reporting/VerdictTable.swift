@@ -8,12 +8,16 @@ struct VerdictTable {
   /// A column only where there is something to put into it.
   private var showsGPU: Bool { summary.structures.contains { $0.gpuJoulesPerToken != nil } }
 
+  /// Where runs have not the same number of steps.
+  private var ownLengths: Bool { findings.equality != .steps }
+
   var html: String {
     let columns: [Markup.Column] =
       [
         .init(name: "structure", isText: true), .init(name: "verdict", isText: true),
         .init(name: "density", unit: "of the MLP"), .init(name: "parameters", unit: "whole model"),
         .init(name: "effective width", unit: "hidden units"), .init(name: "step time", unit: "dense = 1"),
+      ] + (ownLengths ? [.init(name: "steps"), .init(name: "run time", unit: "dense = 1")] : []) + [
         .init(name: "forward", unit: "dense = 1×"), .init(name: "input gradient", unit: "dense = 1×"),
         .init(name: "weight gradient", unit: "dense = 1×"), .init(name: "final loss", unit: "nats/token"),
         .init(name: "best loss", unit: "nats/token"), .init(name: "to dense", unit: "final loss"),
@@ -38,13 +42,19 @@ struct VerdictTable {
       Markup.escaped(result.name), Self.badge(entry.verdict, isWrong: result.verified == false),
       entry.density.map { Numerals.significant($0, 3) } ?? Numerals.unknown, parameters,
       entry.effectiveWidth.map(Numerals.grouped) ?? Numerals.unknown, step,
-      Numerals.times(entry.medianSpeedup.forward), Numerals.times(entry.medianSpeedup.inputGradient),
-      Numerals.times(entry.medianSpeedup.weightGradient), Numerals.loss(entry.finalValidationLoss),
-      Numerals.loss(entry.bestValidationLoss),
-      result.isDense ? Numerals.unknown : Numerals.difference(entry.differenceToDense), spread,
-      Numerals.loss(entry.lossAtEqualTime), entry.peakBytes.map { Numerals.bytes(Double($0)) } ?? Numerals.unknown,
-      entry.joulesPerToken.map { Numerals.significant($0, 3) } ?? Numerals.unknown,
-    ] + (showsGPU ? [entry.gpuJoulesPerToken.map { Numerals.significant($0, 3) } ?? Numerals.unknown] : [])
+    ]
+      + (ownLengths
+        ? [
+          entry.steps.map(Numerals.grouped) ?? Numerals.unknown,
+          entry.relativeTrainingSeconds.map { Numerals.significant($0, 3) } ?? Numerals.unknown,
+        ] : []) + [
+        Numerals.times(entry.medianSpeedup.forward), Numerals.times(entry.medianSpeedup.inputGradient),
+        Numerals.times(entry.medianSpeedup.weightGradient), Numerals.loss(entry.finalValidationLoss),
+        Numerals.loss(entry.bestValidationLoss),
+        result.isDense ? Numerals.unknown : Numerals.difference(entry.differenceToDense), spread,
+        Numerals.loss(entry.lossAtEqualTime), entry.peakBytes.map { Numerals.bytes(Double($0)) } ?? Numerals.unknown,
+        entry.joulesPerToken.map { Numerals.significant($0, 3) } ?? Numerals.unknown,
+      ] + (showsGPU ? [entry.gpuJoulesPerToken.map { Numerals.significant($0, 3) } ?? Numerals.unknown] : [])
   }
 
   static func badge(_ verdict: Verdict, isWrong: Bool) -> String {
@@ -81,11 +91,13 @@ struct VerdictTable {
       denseSpread == nil
       ? "with one seed of dense it is unknown wherever a structure has only one seed too. "
       : "a structure with one seed only is given that of dense (†). "
-    if let end = findings.equalTimeSeconds {
+    if let end = findings.equalTimeSeconds, findings.equality != .time {
       text +=
         "Equal time is \(Numerals.seconds(end)) of training, when dense had finished: slower structures are read off their curve at that moment, between evaluations by a straight line; a faster one counts with its last loss, since its model was ready by then."
+    } else if let end = findings.equalTimeSeconds {
+      text += "Equal time is \(Numerals.seconds(end)) of training, which dense took and every run was to take."
     }
-    let rules = Comparison.rules.map { verdict, rule in
+    let rules = Comparison.rules(findings.equality).map { verdict, rule in
       "<dt>\(Self.badge(verdict, isWrong: false))</dt><dd>\(Markup.escaped(rule))</dd>"
     }
     return Markup.paragraph(text, class: "quiet")
@@ -94,7 +106,7 @@ struct VerdictTable {
       <dl class="words">
       \(rules.joined(separator: "\n"))
       </dl>
-      \(Markup.paragraph("The spread that counts is the larger of the structure's and of dense's, at the end and at equal time each. Step times nearer to each other than the larger of their two deviations count as equal."))\(Markup.paragraph("Losses are compared when dense had finished, and not when the first run had: to read dense off in mid-run would set a learning rate still high against one already lowered, and flatter the faster structure. So a faster structure is judged on less time than dense had, and what pays here pays all the more."))</details>
+      \(Markup.paragraph("The spread that counts is the larger of the structure's and of dense's, at the end and at equal time each. \(findings.equality.timed == "step" ? "Step times" : "Times of runs") nearer to each other than the larger of their two deviations count as equal."))\(Markup.paragraph(findings.equality.comparedWhen))</details>
 
       """
   }

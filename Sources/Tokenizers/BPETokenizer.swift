@@ -106,7 +106,7 @@ package struct BPETokenizer: Tokenizer {
     for (position, token) in tokens.enumerated() {
       guard token >= 0, Int(token) < parts.pieces.count else {
         throw Refusal.badInput(
-          "Token \(token) at position \(position) is not one of the \(parts.pieces.count) of the tokenizer \"\(name)\"."
+          "token \(token) at position \(position) is not one of the \(parts.pieces.count) of the tokenizer \"\(name)\""
         )
       }
       let piece = parts.pieces[Int(token)]

@@ -17,7 +17,7 @@ package struct ByteTokenizer: Tokenizer {
     for (position, token) in tokens.enumerated() {
       guard let byte = UInt8(exactly: token) else {
         throw Refusal.badInput(
-          "Token \(token) at position \(position) is not a byte: the tokenizer \"\(name)\" knows 0 to 255 only.")
+          "token \(token) at position \(position) is not a byte: the tokenizer \"\(name)\" knows 0 to 255 only")
       }
       bytes.append(byte)
     }

@@ -27,16 +27,16 @@ package struct Batches: Sendable {
 
   package init(tokens: Int, sequence: Int, batch: Int, seed: UInt64) throws {
     guard sequence >= 1, batch >= 1 else {
-      throw Refusal.badInput("A batch of \(batch) sequences of \(sequence) tokens is empty: both must be at least 1.")
+      throw Refusal.badInput("a batch of \(batch) sequences of \(sequence) tokens is empty: both must be at least 1")
     }
     guard tokens > sequence else {
       throw Refusal.badInput(
-        "The text has \(tokens) tokens, and a sequence of \(sequence) needs one more than that: "
-          + "give more text or a shorter sequence.")
+        "the text has \(tokens) tokens, and a sequence of \(sequence) needs one more than that: "
+          + "give more text or a shorter sequence")
     }
     guard batch <= Int(Int32.max) / sequence else {
       throw Refusal.badInput(
-        "A batch of \(batch) sequences of \(sequence) tokens has 2^31 tokens or more: give a smaller batch.")
+        "a batch of \(batch) sequences of \(sequence) tokens has 2^31 tokens or more: give a smaller batch")
     }
     self.tokens = tokens
     self.sequence = sequence

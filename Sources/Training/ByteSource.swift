@@ -91,7 +91,7 @@ struct PackedInput {
   }
 
   func damaged(_ why: String) -> Refusal {
-    .badInput("\(quoted) is damaged or cut short: \(why); get a good copy of it.")
+    .badInput("\(quoted) is damaged or cut short: \(why); get a good copy of it")
   }
 
   /// The functions of a library, or a refusal of kind `missing` that names the package it is in.
@@ -100,11 +100,11 @@ struct PackedInput {
   ) throws -> [UnsafeMutableRawPointer] {
     guard let handle = dlopen(library, RTLD_NOW | RTLD_LOCAL) else {
       throw Refusal.missing(
-        "\(quoted) is packed and \(library) is not here: install the package \(package), or unpack it.")
+        "\(quoted) is packed and \(library) is not here: install the package \(package), or unpack it")
     }
     return try names.map { name in
       guard let function = dlsym(handle, name) else {
-        throw Refusal.missing("\(quoted) is packed and \(library) lacks \(name): install a newer package \(package).")
+        throw Refusal.missing("\(quoted) is packed and \(library) lacks \(name): install a newer package \(package)")
       }
       return function
     }

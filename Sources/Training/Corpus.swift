@@ -63,13 +63,13 @@ package struct Corpus: Sendable {
     trainingCounts: TextFiles.Counts? = nil, validationCounts: TextFiles.Counts? = nil
   ) throws {
     guard sequence >= 1 else {
-      throw Refusal.badInput("A sequence of \(sequence) tokens is too short: it must be at least 1.")
+      throw Refusal.badInput("a sequence of \(sequence) tokens is too short: it must be at least 1")
     }
     for (part, stream) in [("training", training), ("validation", validation)] where stream.count <= sequence {
       let unit = bytes.map { $0.training == training.count } ?? false ? "bytes" : "tokens"
       throw Refusal.badInput(
-        "The \(part) text of \(name) has \(stream.count) \(unit), and a sequence of \(sequence) tokens needs one more "
-          + "than that: give more text or a shorter sequence.")
+        "the \(part) text of \(name) has \(stream.count) \(unit), and a sequence of \(sequence) tokens needs one more "
+          + "than that: give more text or a shorter sequence")
     }
     self.name = name
     self.training = training
@@ -108,7 +108,7 @@ package struct Corpus: Sendable {
     options: TextFiles.Options = TextFiles.Options(), progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
   ) throws -> Corpus {
     guard !data.isEmpty else {
-      throw Refusal.badInput("No training text was given: name files or directories of text.")
+      throw Refusal.badInput("no training text was given: name files or directories of text")
     }
     let name = data.joined(separator: ", ")
     try keepApart(data, validation)
@@ -127,7 +127,7 @@ package struct Corpus: Sendable {
       held.start = cut
     } else {
       guard try TokenShard.open(validation) == nil else {
-        throw Refusal.badInput("\(name) are texts and \(validation.joined(separator: ", ")) are tokens: give one kind.")
+        throw Refusal.badInput("\(name) are texts and \(validation.joined(separator: ", ")) are tokens: give one kind")
       }
       let other = try TextStore(reading: validation, options)
       held = (other.store, 0)
@@ -155,7 +155,7 @@ package struct Corpus: Sendable {
     for (identity, path) in try FileTree.identities(below: validation) where trained[identity] != nil {
       throw Refusal.badInput(
         "\(path.quoted) is in --validation and in --data, so that the model would be validated on what it has seen: move it "
-          + "out of --data.")
+          + "out of --data")
     }
   }
 
@@ -165,7 +165,7 @@ package struct Corpus: Sendable {
     let count = shards.reduce(0) { $0 + $1.count }
     if !validation.isEmpty {
       guard let held = try TokenShard.open(validation) else {
-        throw Refusal.badInput("\(name) are tokens and \(validation.joined(separator: ", ")) are texts: give one kind.")
+        throw Refusal.badInput("\(name) are tokens and \(validation.joined(separator: ", ")) are texts: give one kind")
       }
       return try Corpus(
         name: name, training: TokenStream(shards), validation: TokenStream(held), sequence: sequence, bytes: nil)
@@ -173,7 +173,7 @@ package struct Corpus: Sendable {
     guard sequence >= 1, sequence < count / 2 else {
       throw Refusal.badInput(
         "\(name) has \(count) tokens, too few to train on and hold out a sequence of \(sequence) tokens and its target "
-          + "each: give more, a shorter sequence, or validation tokens of their own.")
+          + "each: give more, a shorter sequence, or validation tokens of their own")
     }
     let cut = count - max(sequence + 1, min(count / 20, largestHoldout))
     return try Corpus(
@@ -195,8 +195,8 @@ package struct Corpus: Sendable {
   ) throws -> Int {
     guard sequence >= 1, sequence < count / 2 else {
       throw Refusal.badInput(
-        "The text of \(name) has \(count) bytes, too few to train on and hold out a sequence of \(sequence) "
-          + "tokens and its target each: give more text, a shorter sequence, or a validation text of its own.")
+        "the text of \(name) has \(count) bytes, too few to train on and hold out a sequence of \(sequence) "
+          + "tokens and its target each: give more text, a shorter sequence, or a validation text of its own")
     }
     let most = max(sequence + 1, min(count / 20, largestHoldout))
     let least = max(sequence + 1, most / 2)

@@ -42,7 +42,7 @@ package struct DocumentLines {
     let value = try JSONValue(parsing: line, at: place)
     guard value.members != nil, var text = value[field]?.bytes else {
       throw Refusal.badInput(
-        "\(place) has no text in a field '\(field)': name the field with --text-field, or mend the line.")
+        "\(place) has no text in a field '\(field)': name the field with --text-field, or mend the line")
     }
     if text.isEmpty {
       emptyDocuments += 1
@@ -53,7 +53,7 @@ package struct DocumentLines {
       let kept = try text.withUnsafeMutableBytes { bytes throws(TextDecoder.Fault) in try decoder.decode(bytes) }
       text.removeLast(text.count - kept)
     } catch {
-      throw Refusal.badInput("\(place) has a NUL in its text: leave the line out.")
+      throw Refusal.badInput("\(place) has a NUL in its text: leave the line out")
     }
     if text.last.map({ $0 != 0x0a }) ?? false { text.append(0x0a) }
     documents += 1

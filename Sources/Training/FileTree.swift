@@ -48,9 +48,11 @@ package struct FileTree {
 
     package func refusal(_ code: Int32) -> Refusal {
       if code == ENOENT || code == ENOTDIR {
-        return .badInput("There is nothing at \(quoted): check the path of the text.")
+        return .badInput("there is nothing at \(quoted): check the path of the text")
       }
-      return .badInput("Cannot read \(quoted): \(String(cString: strerror(code))).")
+      let advice =
+        code == EACCES || code == EPERM ? "allow this user to read it" : "check the path, or give another text"
+      return .badInput("cannot read \(quoted): \(String(cString: strerror(code))); \(advice)")
     }
   }
 

@@ -46,7 +46,7 @@ final class GzipSource: ByteSource {
       stream.initialize(to: Stream())
       // 15: the largest window; + 16: gzip's header and trailer, its checksum checked.
       let code = initialise(stream, 15 + 16, "1.2.11", Int32(MemoryLayout<Stream>.size))
-      guard code == 0 else { throw Refusal.failed("zlib cannot start on \(quoted): its error \(code).") }
+      guard code == 0 else { throw Refusal.failed("zlib cannot start on \(quoted): its error \(code)") }
     } catch {
       buffer.deallocate()
       stream.deallocate()

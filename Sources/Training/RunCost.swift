@@ -16,7 +16,7 @@ package struct RunCost: Sendable {
   private let guide: SelfGuide?
 
   /// Steps of a run for which a method's costs are added up one by one.
-  private static let mostSteps = 1 << 20
+  static let mostSteps = 1 << 20
 
   package init(_ c: TrainingConfiguration, target: MistralPlan, seed: UInt64) throws {
     self.target = target

@@ -1,4 +1,5 @@
 import Arrays
+import Checkpoints
 import Foundation
 import Records
 
@@ -18,6 +19,24 @@ package struct RunFolder: Sendable {
 
   package var exists: Bool { FileManager.default.fileExists(atPath: record.path) }
   package var isDone: Bool { FileManager.default.fileExists(atPath: done.path) }
+
+  /// Refuses a finished run whose last model is not there whole, as a copy that was cut short leaves it.
+  package func checkFinished(steps: Int) throws {
+    let all = CheckpointDirectory.all(in: checkpoints)
+    func advice(_ older: URL?) -> String {
+      "remove \(done.path) to train on from \(older.map { "checkpoint \($0.lastPathComponent)" } ?? "the start")"
+    }
+    guard let last = all.first, last.step >= steps else {
+      throw Refusal.badInput("\(url.path) is finished, but has no model of step \(steps); \(advice(all.first?.url))")
+    }
+    do {
+      _ = try CheckpointDirectory.load(last.url, as: TrainerState.self)
+    } catch let refusal as Refusal {
+      throw Refusal(
+        refusal.kind,
+        "\(refusal.sentence) (the run is finished: remove \(last.url.path) and \(advice(all.dropFirst().first?.url)))")
+    }
+  }
 
   /// Makes the directory for a new run, or checks that the run in it is this one; it is the caller's alone as long as the
   /// result lives.

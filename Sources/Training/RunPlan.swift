@@ -16,10 +16,28 @@ package struct RunPlan: Sendable {
     _ configuration: TrainingConfiguration, seed: UInt64, argv: [String], machine: MachineRecord,
     versions: [String: String]
   ) throws {
+    try Trainer.check(configuration)
     let c = configuration
-    try Trainer.check(c)
-    model = try MistralPlan(
-      c.architecture, structure: c.structure, density: c.density, seed: seed, options: try RunPlan.options(c))
+    try self.init(
+      c,
+      model: try MistralPlan(
+        c.architecture, structure: c.structure, density: c.density, seed: seed, options: try RunPlan.options(c)),
+      seed: seed, argv: argv, machine: machine, versions: versions)
+  }
+
+  /// The same run of another length: its model is the same, whatever the number of steps.
+  package func lengthened(to configuration: TrainingConfiguration) throws -> RunPlan {
+    try Trainer.check(configuration)
+    return try RunPlan(
+      configuration, model: model, seed: record.seed, argv: record.argv, machine: record.machine,
+      versions: record.versions)
+  }
+
+  private init(
+    _ c: TrainingConfiguration, model: MistralPlan, seed: UInt64, argv: [String], machine: MachineRecord,
+    versions: [String: String]
+  ) throws {
+    self.model = model
     let cost = try RunCost(c, target: model, seed: seed)
     let memory = cost.memory(start: try RunPlan.start(of: model, c, seed))
     record = RunRecord(

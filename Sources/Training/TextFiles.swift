@@ -73,16 +73,16 @@ package struct TextFiles: Sendable {
     defer { reading.piece.deallocate() }
     for name in try paths.flatMap(FileTree.matches) {
       guard let path = FileTree.Path(name) else {
-        throw Refusal.badInput("\(name.debugDescription) is not a path: give a file or a directory of text.")
+        throw Refusal.badInput("\(name.debugDescription) is not a path: give a file or a directory of text")
       }
       switch try path.look().kind {
       case .file:
         if try !reading.append(path, advice: "convert it to UTF-8 or leave it out") {
-          throw Refusal.badInput("The file \(path.quoted) is empty: give a file with text.")
+          throw Refusal.badInput("the file \(path.quoted) is empty: give a file with text")
         }
       case .folder: try reading.append(folder: path)
       case .other:
-        throw Refusal.badInput("\(path.quoted) is neither a file nor a directory: save its text to a file first.")
+        throw Refusal.badInput("\(path.quoted) is neither a file nor a directory: save its text to a file first")
       }
     }
     try reading.endDocument()
@@ -125,7 +125,7 @@ private struct TextReading {
       let found =
         counts.emptyFilesSkipped > before.emptyFilesSkipped
         ? "empty files only" : "no files (hidden ones are not read)"
-      throw Refusal.badInput("The directory \(folder.quoted) has \(found): give a directory with text files.")
+      throw Refusal.badInput("the directory \(folder.quoted) has \(found): give a directory with text files")
     }
   }
 
@@ -138,7 +138,7 @@ private struct TextReading {
     var information = stat()
     guard fstat(descriptor, &information) == 0 else { throw path.refusal(errno) }
     guard FileTree.Path.Kind(mode: information.st_mode) == .file else {
-      throw Refusal.badInput("\(path.quoted) is no longer a file: name the text files again.")
+      throw Refusal.badInput("\(path.quoted) is no longer a file: name the text files again")
     }
     let source = try ByteSources.source(descriptor, path)
     var decoder = TextDecoder()
@@ -162,9 +162,9 @@ private struct TextReading {
       }
       try decoder.finish()
     } catch TextDecoder.Fault.nul(let offset) {
-      throw Refusal.badInput("\(path.quoted) is not text, having a NUL byte at offset \(offset): \(advice).")
+      throw Refusal.badInput("\(path.quoted) is not text, having a NUL byte at offset \(offset): \(advice)")
     } catch TextDecoder.Fault.illFormed(let offset) {
-      throw Refusal.badInput("\(path.quoted) is not UTF-8 at byte offset \(offset): \(advice).")
+      throw Refusal.badInput("\(path.quoted) is not UTF-8 at byte offset \(offset): \(advice)")
     }
     if lines != nil {
       try lines?.finish { try emit($0, path, &isEmpty, isDocument: true) }
@@ -199,7 +199,7 @@ private struct TextReading {
     guard let end = text.last else { return }
     let needsNewline = isEmpty && last != 0x0a
     guard text.count <= options.limit - total - (needsNewline ? 1 : 0) else {
-      throw Refusal.badInput("With \(path.quoted) the text exceeds \(options.limit) bytes: give fewer files.")
+      throw Refusal.badInput("with \(path.quoted) the text exceeds \(options.limit) bytes: give fewer files")
     }
     if needsNewline {
       try [UInt8(0x0a)].withUnsafeBytes { try sink($0) }
@@ -235,7 +235,7 @@ extension FileTree {
     var found = glob_t()
     defer { globfree(&found) }
     guard glob(path.characters, GLOB_ERR | GLOB_NOSORT, nil, &found) == 0 else {
-      throw Refusal.badInput("Nothing matches \(path.quoted): check the pattern.")
+      throw Refusal.badInput("nothing matches \(path.quoted): check the pattern")
     }
     let names = (0..<Int(found.gl_pathc)).compactMap { index in found.gl_pathv[index].map { String(cString: $0) } }
     return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }

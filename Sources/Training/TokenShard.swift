@@ -88,7 +88,7 @@ package struct TokenShard: Sendable {
       while let path = try tree.next() {
         if let shard = try open(path) { shards.append(shard) } else { text = text ?? path }
         if let text, !shards.isEmpty {
-          throw Refusal.badInput("\(text.quoted) is a text and others are files of tokens: give one kind.")
+          throw Refusal.badInput("\(text.quoted) is a text and others are files of tokens: give one kind")
         }
         // One text decides; the others are found out where they are read.
         if text != nil { return nil }

@@ -79,7 +79,7 @@ package final class Trainer {
   static func check(_ c: TrainingConfiguration) throws {
     let counts = [
       ("--steps", c.steps), ("--batch", c.batch), ("--sequence", c.sequence),
-      ("the evaluation interval", c.evaluateEvery),
+      ("the evaluation interval", c.evaluateEvery), ("the number of evaluations", c.evaluations ?? 1),
       ("the number of evaluation sequences", c.evaluationSequences), ("the checkpoint interval", c.checkpointEvery),
       ("the number of checkpoints kept", c.keepCheckpoints),
     ]
@@ -114,10 +114,18 @@ package final class Trainer {
   }
 
   /// Runs to the end, or until `interrupted` says so between two steps, after a checkpoint.
-  package func run(interrupted: () -> Bool, progress: (MetricRecord) throws -> Void) throws -> Outcome {
+  ///
+  /// - Parameter checkingEnd: of a run that is finished already the last checkpoint is read, and refused where it is
+  ///   not whole.
+  package func run(
+    checkingEnd: Bool = false, interrupted: () -> Bool, progress: (MetricRecord) throws -> Void
+  ) throws -> Outcome {
     let claim = try folder.open(record)
     defer { withExtendedLifetime(claim) {} }
-    if folder.isDone { return .finished }
+    if folder.isDone {
+      if checkingEnd { try folder.checkFinished(steps: configuration.steps) }
+      return .finished
+    }
     let resumed = try resume()
     let metrics = try JSONLinesWriter<MetricRecord>(folder.metrics)
     try metrics.truncate { $0.step <= step && (resumed || $0.step < 0) }
@@ -141,7 +149,7 @@ package final class Trainer {
             step: step, tokens: tokensSoFar, changed: change.changed, effectiveWidth: change.effectiveWidth,
             parameters: change.parameters))
       }
-      if step.isMultiple(of: configuration.evaluateEvery) || step == configuration.steps { try note(try evaluate()) }
+      if configuration.isEvaluated(after: step) { try note(try evaluate()) }
       let stopping = interrupted() && step < configuration.steps
       if stopping || step.isMultiple(of: configuration.checkpointEvery) || step == configuration.steps {
         try metrics.sync()
@@ -151,6 +159,12 @@ package final class Trainer {
     }
     _ = try AtomicFile.write(Array("\(step) steps\n".utf8), to: folder.done)
     return .finished
+  }
+
+  /// The next step of a run that leaves nothing on disk; its seconds.
+  func rehearse() throws -> Double {
+    if step == 0 { try begin() }
+    return try train().metric.stepSeconds ?? 0
   }
 
   var tokensSoFar: Int { step * configuration.batch * configuration.sequence }

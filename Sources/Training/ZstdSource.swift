@@ -38,7 +38,7 @@ final class ZstdSource: ByteSource {
       isError = unsafeBitCast(functions[3], to: IsError.self)
       name = unsafeBitCast(functions[4], to: Name.self)
       guard let stream = unsafeBitCast(functions[0], to: Make.self)() else {
-        throw Refusal.failed("libzstd cannot start on \(quoted): it has no memory.")
+        throw Refusal.failed("libzstd cannot start on \(quoted): it has no memory")
       }
       self.stream = stream
     } catch {

@@ -21,18 +21,22 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Globs over labels.") var structures = "*"
   @Option(help: "Outputs x inputs.") var shapes = "3072x768,768x3072"
   @Option(help: "Tokens in a call.") var tokens = "512"
-  @Option(help: "Stored weights / all weights.") var densities = "0.5,0.25,0.1"
+  @Option(help: "Stored weights / all weights; by default 0.5,0.25,0.1, as far as a structure has them.")
+  var densities: String?
   @Option(help: "forward, inputGradient, weightGradient.") var passes = "forward,inputGradient,weightGradient"
   @Option(help: "Dense libraries to compare with: openblas, blis, mkl; by default all that are found.")
   var against: String?
   @Option(help: "Seconds for one pass of one structure, all libraries together.") var budget = 0.5
   @Option(help: "Append the records to this file, a JSON object per line.") var out: String?
 
+  private static let usualDensities = [0.5, 0.25, 0.1]
+
   func run() throws {
+    let device = try global.makeDevice()
     let shapes = try ListOption.shapes(shapes), tokens = try ListOption.counts(tokens, "--tokens")
     let memory = Machine.read().memoryBytes
     for shape in shapes { try Bench.requireMemory(shape, tokens: tokens.max() ?? 1, of: memory) }
-    let densities = try ListOption.densities(densities)
+    let densities = try densities.map(ListOption.densities)
     let passes = try ListOption.items(passes).map { name in
       guard let pass = DenseProduct(rawValue: name) else {
         throw Refusal.badInput("there is no pass '\(name)'; the passes are forward, inputGradient and weightGradient")
@@ -45,10 +49,13 @@ struct BenchCommand: ParsableCommand {
     let patterns = ListOption.items(structures)
     guard !patterns.isEmpty else { throw Refusal.badInput("--structures is empty; 'filigree list' shows the labels") }
     let members = try shapes.map { shape in
-      try Catalog.select(patterns, of: shape, densities: densities, seed: global.seed)
+      let choice = try StructureChoice(
+        patterns, of: shape, asked: densities ?? [], usual: densities == nil ? Self.usualDensities : [],
+        seed: global.seed)
+      for sentence in choice.remarks { global.remark(sentence) }
+      return choice.members
     }
     let writer = try out.map { try JSONLinesWriter<BenchRecord>(try PathOption.url($0, "--out")) }
-    let device = try global.makeDevice()
     let libraries = try against.map { try DenseLibrary.named(ListOption.items($0)) } ?? global.denseLibraries()
     Interruption.listen()
     let bench = try Bench(device: device, libraries: libraries)

@@ -7,7 +7,7 @@ struct BenchTablePrinter {
   func begin(_ machine: MachineRecord) {
     guard !json else { return }
     Output.line(
-      "\(machine.processor), \(machine.isa), \(machine.threads) thread\(machine.threads == 1 ? "" : "s"): peak "
+      "\(machine.processor), \(machine.isa), \(machine.threadsText): peak "
         + "\(Numeral.fixed(machine.peakFlopsPerSecond / 1e9, 1)) GFLOP/s, memory \(Numeral.fixed(machine.bytesPerSecond / 1e9, 1)) GB/s; "
         + "dense: \(machine.denseLibraries.isEmpty ? "own" : machine.denseLibraries.joined(separator: ", "))")
     Output.line(

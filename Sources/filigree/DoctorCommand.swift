@@ -71,7 +71,7 @@ struct DoctorCommand: ParsableCommand {
     Output.line("instruction sets \(d.instructionSets.joined(separator: ", ")); in use: \(machine.isa)")
     Output.line(
       "peak             \(Numeral.fixed(machine.peakFlopsPerSecond / 1e9, 1)) GFLOP/s fp32 multiply-add, measured on "
-        + "\(machine.threads) thread\(machine.threads == 1 ? "" : "s")")
+        + machine.threadsText)
     Output.line("bandwidth        \(Numeral.fixed(machine.bytesPerSecond / 1e9, 1)) GB/s read from memory, measured")
     for library in d.denseLibraries {
       let kernels = library.kernels.map { ", \($0) kernels" } ?? ""

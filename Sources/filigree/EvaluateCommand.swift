@@ -71,12 +71,12 @@ struct EvaluateCommand: ParsableCommand {
     progress.end()
     let lossPerByte = bytes.map { loss * Double(tokens) / Double($0) }
     let result = Result(
-      model: argument.model, loss: loss, perplexity: exp(min(loss, 700)), tokens: tokens, sequence: length,
+      model: argument.model, loss: loss, perplexity: exp(min(loss, 700)), tokens: tokens, sequence: min(length, tokens),
       bytes: bytes,
       lossPerByte: lossPerByte, tokenizer: name)
     if global.json { return Output.write(try RecordJSON.line(result, for: "standard output") + [10]) }
     Output.line(
-      "loss \(Numeral.fixed(loss, 4)) nats per token, perplexity \(Numeral.fixed(result.perplexity, 3)), over \(tokens) tokens"
+      "loss \(Numeral.fixed(loss, 4)) nats per token, perplexity \(Numeral.fixed(result.perplexity, 3)), over \(tokens) tokens in windows of \(result.sequence)"
         + (lossPerByte.map { "; \(Numeral.fixed($0, 4)) nats per byte" } ?? ""))
   }
 }

@@ -13,7 +13,7 @@ struct Filigree: ParsableCommand {
       Exit status: 0 done; 1 failed; 2 bad usage or bad input; 3 the thing asked for does not exist on this machine; \
       130 interrupted, state saved.
       """,
-    version: "filigree \(version) (\(Commit.current))",
+    version: "filigree \(version) (\(source))",
     subcommands: [
       DoctorCommand.self, ListCommand.self, BenchCommand.self, TrainCommand.self,
       SurveyCommand.self, ReportCommand.self, EvaluateCommand.self, ScoreCommand.self, GenerateCommand.self,
@@ -21,6 +21,12 @@ struct Filigree: ParsableCommand {
     ])
 
   static let version = "0.1.0"
+
+  /// The commit, as records name it. A program that was copied out of its checkout cannot see it.
+  private static var source: String {
+    Commit.current == "unknown"
+      ? "commit unknown: outside of a checkout's .build; the variable FILIGREE_COMMIT can name it" : Commit.current
+  }
 
   /// What a run's record says of the program.
   static var versions: [String: String] { ["filigree": version, "swift": compiler] }
@@ -63,7 +69,7 @@ struct Filigree: ParsableCommand {
       if let first = CommandLine.arguments.dropFirst().first {
         for subcommand in configuration.subcommands where subcommand._commandName == first { help += " \(first)" }
       }
-      Output.complain(message(for: error) + " ('\(help)' lists what there is)")
+      Output.complain(UsageAdvice.completed(message(for: error)) + " ('\(help)' lists what there is)")
       Foundation.exit(2)
     }
   }

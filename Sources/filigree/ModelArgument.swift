@@ -32,7 +32,8 @@ struct ModelArgument: ParsableArguments {
     let vocabulary = stored.configuration.architecture.vocabularySize
     guard chosen.vocabularySize <= vocabulary else {
       throw Refusal.badInput(
-        "the tokenizer \(chosen.name) has \(chosen.vocabularySize) tokens and \(model) a vocabulary of \(vocabulary)")
+        "the tokenizer \(chosen.name) has \(chosen.vocabularySize) tokens and \(model) a vocabulary of \(vocabulary); "
+          + "give the tokenizer that the model was trained with")
     }
     return chosen
   }
@@ -50,7 +51,8 @@ enum TokenList {
     }
     return try words.map { word in
       guard let token = Int32(word), token >= 0 else {
-        throw Refusal.badInput("'\(word.prefix(40))' in \(option) is not the number of a token")
+        throw Refusal.badInput(
+          "'\(word.prefix(40))' in \(option) is not the number of a token; give whole numbers from 0, such as 1,5,7")
       }
       return token
     }

@@ -9,8 +9,8 @@ final class ProgressLine {
   private let isTerminal = isatty(2) == 1
   private let start = Clock.seconds()
   private var last = -1.0
-  /// What was done before: by an earlier process, which the time left must not count.
-  private var first: Int?
+  /// The share done before: by an earlier process, which the time left must not count.
+  private var first: Double?
 
   /// Seconds between two lines where there is no terminal.
   private static let plainInterval = 30.0
@@ -25,15 +25,17 @@ final class ProgressLine {
     self.quiet = quiet
   }
 
-  func show(_ done: Int, _ remark: String) {
+  /// - Parameter share: of the work, what is done, where that is not `done` of the total.
+  func show(_ done: Int, _ remark: String, share: Double? = nil) {
     let now = Clock.seconds()
-    let first = first ?? done
+    let share = share ?? Double(done) / Double(total)
+    let first = first ?? share
     self.first = first
     guard !quiet, now - start >= patience,
       now - last > (isTerminal ? 0.1 : Self.plainInterval) || (isTerminal && done == total)
     else { return }
     last = now
-    let seconds = done > first ? (now - start) / Double(done - first) * Double(total - done) : nil
+    let seconds = share > first ? (now - start) / (share - first) * (1 - share) : nil
     let left = seconds.map { ", \(ProgressLine.clock($0)) left" } ?? ""
     guard isTerminal else { return write("\(title) \(done)/\(total)\(left), \(remark)\n") }
     let width = max(4, min(24, ProgressLine.columns - 60)), filled = width * min(done, total) / total

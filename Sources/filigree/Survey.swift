@@ -10,11 +10,11 @@ import Training
 /// A survey directory on its way from a plan to a report. Every part knows what is already there, so that the same call
 /// continues after an interruption.
 struct Survey {
-  private let record: SurveyRecord
+  private(set) var record: SurveyRecord
   private let cells: [Cell]
   private let bench: Bench
   private let folder: URL
-  private let runs: SurveyRuns
+  private var runs: SurveyRuns
 
   /// One structure to time at one number of tokens.
   private struct Cell {
@@ -39,9 +39,10 @@ struct Survey {
     let benchDensities = Set(preset.densities + densities).sorted(by: >)
     cells =
       try preset.shapes.flatMap { shape in
-        try Survey.timed(
-          patterns, shape, asked: densities, preset: preset.densities, seed: seed, namesMissing: namesMissing
-        ).flatMap { chosen in
+        let choice = try StructureChoice(
+          patterns, of: shape, asked: densities, usual: preset.densities, seed: seed)
+        if namesMissing { for sentence in choice.remarks { Output.complain(sentence) } }
+        return choice.members.flatMap { chosen in
           preset.tokens.map { Cell(member: chosen.member, requestedDensity: chosen.requestedDensity, tokens: $0) }
         }
       }
@@ -54,7 +55,8 @@ struct Survey {
       }
     runs = try SurveyRuns(setting, chosen: chosen, corpus: corpus)
     record = SurveyRecord(
-      preset: preset.name, argv: CommandLine.arguments, modelPreset: training.name, steps: setting.steps,
+      preset: preset.name, argv: CommandLine.arguments, modelPreset: training.name,
+      equal: setting.equal == .steps ? nil : setting.equal, steps: setting.steps,
       tokensPerStep: training.batch * training.sequence,
       corpus: SurveyRecord.Corpus(
         name: corpus.name, trainingBytes: corpus.trainingBytes, validationBytes: corpus.validationBytes,
@@ -66,61 +68,64 @@ struct Survey {
       commit: Commit.current, time: TimeStamp.now())
   }
 
-  /// At densities that were asked for every pattern must have a member; at the preset's those that have none are left out, and
-  /// named where the patterns were asked for.
-  private static func timed(
-    _ patterns: [String], _ shape: Shape, asked: [Double], preset: [Double], seed: UInt64,
-    namesMissing: Bool
-  ) throws -> [(member: any Structure, requestedDensity: Double)] {
-    var chosen = try Catalog.select(patterns, of: shape, densities: asked, seed: seed)
-    for density in preset.sorted(by: >) where !asked.contains(density) {
-      for pattern in patterns {
-        do {
-          for more in try Catalog.select([pattern], of: shape, densities: [density], seed: seed)
-          where !chosen.contains(where: {
-            $0.member.label == more.member.label && $0.member.density == more.member.density
-          }) {
-            chosen.append(more)
-          }
-        } catch let refusal as Refusal {
-          guard namesMissing else { continue }
-          Output.complain("not timed at \(shape), density \(density): \(refusal.sentence)")
-        }
-      }
-    }
-    return chosen
-  }
-
   /// Makes the directory, or checks that the survey in it is this one; it is the caller's alone as long as the result
-  /// lives.
-  func open() throws -> OpenFile {
+  /// lives. At equal time a new survey is timed first, and one that is there goes on with the lengths that it has.
+  mutating func open(quiet: Bool, makeDevice: () throws -> any Device) throws -> OpenFile {
     let file = folder.appendingPathComponent("survey.json")
     let isThere = FileManager.default.fileExists(atPath: file.path)
     if !isThere { try AtomicFile.makeFolder(folder) }
     let claim = try OpenFile(claiming: folder.path)
     guard isThere else {
+      if record.equality == .time {
+        let timing = try runs.timing(quiet: quiet, makeDevice: makeDevice)
+        try runs.setSteps(by: timing)
+        (record.timing, record.runs) = (timing, runs.runs)
+      }
       try RecordJSON.write(record, to: file)
       return claim
     }
-    var found = try RecordJSON.read(SurveyRecord.self, from: file)
+    let found = try RecordJSON.read(SurveyRecord.self, from: file)
     guard record.machine.computesLike(found.machine) else {
       throw Refusal.badInput(
         "\(folder.path) was begun with \(found.machine.howItComputes), not \(record.machine.howItComputes); give the same, "
           + "or choose another --out")
     }
-    // The limits are measured anew each time, and the rest of these do not change what is computed.
-    found.machine = record.machine
-    found.argv = record.argv
-    found.commit = record.commit
-    found.time = record.time
-    // Where the text lies is told by its checksum, in every run.
-    found.corpus.name = record.corpus.name
-    guard found == record else {
+    guard record.equality == found.equality else {
+      throw Refusal.badInput(
+        "\(folder.path) was begun with --equal \(found.equality.rawValue), not \(record.equality.rawValue); give the same, or "
+          + "choose another --out")
+    }
+    let same = Survey.plan(of: found, on: record)
+    guard same == record else {
       throw Refusal.badInput(
         "\(folder.path) holds a survey of another configuration (they differ in "
-          + "\(try RunFolder.difference(found, record))); choose another --out, or remove it")
+          + "\(try RunFolder.difference(same, record))); choose another --out, or remove it")
+    }
+    if record.equality == .time {
+      guard try runs.takeSteps(of: found.runs) else {
+        throw Refusal.badInput("\(file.path) has runs without a number of steps; choose another --out, or remove it")
+      }
+      (record.timing, record.runs) = (found.timing, runs.runs)
     }
     return claim
+  }
+
+  /// What was planned then, with what does not change the numbers as it is now.
+  private static func plan(of found: SurveyRecord, on now: SurveyRecord) -> SurveyRecord {
+    var plan = found
+    // The limits are measured anew each time, and the rest of these do not change what is computed.
+    plan.machine = now.machine
+    plan.argv = now.argv
+    plan.commit = now.commit
+    plan.time = now.time
+    // Where the text lies is told by its checksum, in every run.
+    plan.corpus.name = now.corpus.name
+    // Measured, not planned.
+    if found.equality == .time {
+      plan.timing = nil
+      for index in plan.runs.indices { plan.runs[index].steps = nil }
+    }
+    return plan
   }
 
   private struct BenchKey: Hashable {
@@ -147,8 +152,8 @@ struct Survey {
             structure: member.label, shape: "\(member.shape)", pass: pass.rawValue, tokens: cell.tokens,
             density: member.density))
       }
-      progress.show(index, "\(member.label) \(member.shape)")
       guard !passes.isEmpty else { continue }
+      progress.show(index, "\(member.label) \(member.shape)")
       try bench.run(member, requestedDensity: cell.requestedDensity, tokens: cell.tokens, passes: passes) {
         try writer.append($0)
         try Interruption.check()
@@ -159,5 +164,13 @@ struct Survey {
 
   func train(quiet: Bool, makeDevice: () throws -> any Device) throws {
     try runs.train(in: folder.appendingPathComponent("runs"), quiet: quiet, makeDevice: makeDevice)
+  }
+
+  /// In a sentence, where runs have lengths of their own.
+  var lengths: String? {
+    let steps = runs.runs.filter { $0.structure != "dense" }.compactMap(\.steps)
+    guard let least = steps.min(), let most = steps.max() else { return nil }
+    let what = record.equality == .flops ? "operations" : "training time"
+    return "every run has the \(what) of \(record.steps) steps of dense: from \(least) to \(most) steps of the others"
   }
 }

@@ -30,7 +30,12 @@ struct SurveyCommand: ParsableCommand {
   @Option(help: "Outputs x inputs to time, beside the shapes of the model.") var shapes: String?
   @Option(help: "Tokens in a timed call, beside those of a training step.") var tokens: String?
   @Option(help: "A training preset.") var model: String?
-  @Option(help: "Optimiser steps of each run.") var steps: Int?
+  @Option(help: "Optimiser steps of each run; of dense, where --equal is flops or time.") var steps: Int?
+  @Option(
+    help:
+      "What every run has the same of: steps, flops (operations of the whole run: what computes less has more steps, and a schedule of that length) or time (the same, by steps timed beside dense when the survey begins)."
+  )
+  var equal = SurveyRecord.Equality.steps
   @Option(help: "Seeds of each run.") var seeds: Int?
   @Option(help: "Rates to train the first seed of every structure with, such as 5e-4,1e-3,2e-3; the best is reported.")
   var learningRates: String?
@@ -73,18 +78,19 @@ struct SurveyCommand: ParsableCommand {
     bench.seed = global.seed
     bench.budget = preset.benchBudget
     let setting = SurveyRuns.Setting(
-      training: training, steps: steps, seeds: seeds, denseSeeds: preset.denseSeeds,
+      training: training, equal: equal, steps: steps, seeds: seeds, denseSeeds: preset.denseSeeds,
       rates: try learningRates.map(ListOption.rates) ?? [], method: method, data: data, validation: validation,
       tokenizer: tokenizer, tokenizerFile: tokenizerFile,
       seed: global.seed, machine: bench.machine)
-    let survey = try Survey(
+    var survey = try Survey(
       preset: preset, setting: setting, patterns: patterns, densities: densities, corpus: corpus, bench: bench,
       folder: folder, namesMissing: structures != nil && !global.quiet)
     Interruption.listen()
     let start = Clock.seconds()
     do {
-      let claim = try survey.open()
+      let claim = try survey.open(quiet: global.quiet, makeDevice: global.makeDevice)
       defer { withExtendedLifetime(claim) {} }
+      if let lengths = survey.lengths { global.remark(lengths) }
       try survey.runBench(quiet: global.quiet)
       try survey.train(quiet: global.quiet, makeDevice: global.makeDevice)
     } catch is Interruption {
@@ -97,3 +103,5 @@ struct SurveyCommand: ParsableCommand {
     Output.write(try RecordJSON.indented(SurveyReport(reading: folder).summary, for: out) + [10])
   }
 }
+
+extension SurveyRecord.Equality: ExpressibleByArgument {}

@@ -13,19 +13,19 @@ import Training
 /// Every structure, dense and narrow among them, is trained with the first seed at every rate of the sweep; its other
 /// seeds take the rate that was best for it on the validation text. Without a sweep all take the model's own rate.
 struct SurveyRuns {
-  private let setting: Setting
-  private let planned: [Planned]
-  private let corpus: Corpus
-  private let steps: Int
+  let setting: Setting
+  private(set) var planned: [Planned]
+  let corpus: Corpus
   private let rates: [Double]
 
-  private struct Planned {
-    let run: SurveyRecord.Run
-    let configuration: TrainingConfiguration
+  struct Planned {
+    let subject: Subject
+    var run: SurveyRecord.Run
+    var configuration: TrainingConfiguration
   }
 
   /// One structure at one density, trained in one way.
-  struct Subject {
+  struct Subject: Equatable {
     let label: String
     let density: Double
     var variant: String?
@@ -35,6 +35,8 @@ struct SurveyRuns {
 
   struct Setting {
     let training: Preset
+    let equal: SurveyRecord.Equality
+    /// Of every run, or, where operations or time are equal, of dense.
     let steps: Int
     /// At least so many for every structure, and for dense.
     let seeds: Int
@@ -53,7 +55,6 @@ struct SurveyRuns {
   init(_ setting: Setting, chosen: [(label: String, density: Double)], corpus: Corpus) throws {
     self.setting = setting
     self.corpus = corpus
-    steps = setting.steps
     rates = setting.rates
     var planned: [Planned] = []
     let subjects = try SurveyRuns.subjects(chosen, setting, corpus)
@@ -71,6 +72,25 @@ struct SurveyRuns {
       planned.append(planned.remove(at: last))
     }
     self.planned = planned
+    // Refuses now what could not be trained in an hour.
+    var flops: Double?
+    for index in planned.indices {
+      let plan = try self.plan(planned[index])
+      // Dense is the first.
+      flops = flops ?? plan.record.trainingFlops
+      if setting.equal == .flops, let flops {
+        try setSteps(try RunLength.steps(of: plan, flops: flops), ofRun: index)
+        _ = try plan.lengthened(to: self.planned[index].configuration)
+      }
+    }
+  }
+
+  /// Gives a run its own length, the schedule and the evaluations of that length with it.
+  mutating func setSteps(_ steps: Int, ofRun index: Int) throws {
+    let item = planned[index]
+    planned[index].run.steps = steps
+    planned[index].configuration = try SurveyRuns.configuration(item.subject, setting, corpus, steps: steps)
+    planned[index].configuration.learningRate = item.configuration.learningRate
   }
 
   var runs: [SurveyRecord.Run] { planned.map(\.run) }
@@ -90,14 +110,27 @@ struct SurveyRuns {
     return subjects
   }
 
-  static func configuration(_ subject: Subject, _ setting: Setting, _ corpus: Corpus) throws -> TrainingConfiguration {
+  /// - Parameter steps: where they are not the survey's; warm-up, cosine and checkpoints go with them.
+  static func configuration(
+    _ subject: Subject, _ setting: Setting, _ corpus: Corpus, steps: Int? = nil
+  ) throws -> TrainingConfiguration {
     var c = setting.training.configuration(
       structure: subject.label, density: subject.density, corpus: corpus, data: setting.data,
-      validation: setting.validation, tokenizer: setting.tokenizer, steps: setting.steps)
+      validation: setting.validation, tokenizer: setting.tokenizer, steps: steps ?? setting.steps)
     try setting.method.applyCommon(to: &c)
     c.method = subject.method
     c.selfGuided = subject.selfGuided
+    if setting.equal != .steps { c.evaluations = min(mostEvaluations, setting.steps) }
     return c
+  }
+
+  /// Where runs differ in length they are evaluated at the same fractions: tenths, or dense's steps where it has fewer.
+  private static let mostEvaluations = 10
+
+  /// A run on paper, as it is planned or trained.
+  func plan(_ item: Planned, argv: [String] = []) throws -> RunPlan {
+    try RunPlan(
+      item.configuration, seed: item.run.seed, argv: argv, machine: setting.machine, versions: Filigree.versions)
   }
 
   private static func planned(
@@ -105,12 +138,11 @@ struct SurveyRuns {
   ) throws -> Planned {
     var c = try configuration(subject, setting, corpus)
     if let rate { c.learningRate = rate }
-    // Refuses now what could not be trained in an hour.
-    _ = try RunPlan(c, seed: seed, argv: [], machine: setting.machine, versions: [:])
     var directory = "\(subject.label)-d\(short(subject.density))-s\(seed)"
     if let variant = subject.variant { directory += "-\(variant)" }
     if let rate { directory += "-r\(short(rate))" }
     return Planned(
+      subject: subject,
       run: SurveyRecord.Run(
         structure: subject.label, requestedDensity: subject.density, seed: seed, directory: directory,
         variant: subject.variant, learningRate: rate),
@@ -123,22 +155,23 @@ struct SurveyRuns {
   // MARK: Training
 
   func train(in folder: URL, quiet: Bool, makeDevice: () throws -> any Device) throws {
-    let progress = ProgressLine("training", total: planned.count * steps, quiet: quiet)
+    let lengths = planned.map(\.configuration.steps)
+    let progress = ProgressLine("training", total: lengths.reduce(0, +), quiet: quiet)
+    var before = 0
     for (index, item) in planned.enumerated() {
+      defer { before += lengths[index] }
       try Interruption.check()
       let run = RunFolder(folder.appendingPathComponent(item.run.directory))
       if FileManager.default.fileExists(atPath: run.diverged.path) { continue }
-      var configuration = item.configuration
+      var item = item
       if !rates.isEmpty, item.run.learningRate == nil {
         guard let best = try bestRate(like: item.run, in: folder) else {
           Output.complain("every rate of the sweep diverged for \(item.run.directory), which is left out")
           continue
         }
-        configuration.learningRate = best
+        item.configuration.learningRate = best
       }
-      let plan = try RunPlan(
-        configuration, seed: item.run.seed, argv: CommandLine.arguments, machine: setting.machine,
-        versions: Filigree.versions)
+      let plan = try self.plan(item, argv: CommandLine.arguments)
       // A device of its own for every run: its memory goes when the run is done, so that peaks can be compared.
       let trainer = try Trainer(plan.record, plan: plan.model, corpus: corpus, folder: run.url, on: try makeDevice())
       try setting.tokenizerFile?.keep(in: run.url)
@@ -146,7 +179,8 @@ struct SurveyRuns {
         let outcome = try trainer.run(interrupted: { Interruption.isAsked }) { metric in
           if let loss = metric.loss {
             progress.show(
-              index * steps + metric.step, "\(item.run.directory): loss \(Numeral.fixed(loss, 3))")
+              before + metric.step, "\(item.run.directory): loss \(Numeral.fixed(loss, 3))",
+              share: share(of: metric.step, in: index))
           }
         }
         if outcome == .interrupted {
@@ -159,6 +193,11 @@ struct SurveyRuns {
       }
     }
     progress.end()
+  }
+
+  /// Of the work of all runs, what is done: where lengths differ, so that all runs cost the same, a run is a run.
+  private func share(of step: Int, in index: Int) -> Double {
+    (Double(index) + Double(step) / Double(planned[index].configuration.steps)) / Double(planned.count)
   }
 
   /// The rate of the sweep with the lowest final validation loss; the smaller of two equal ones.

@@ -46,6 +46,7 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     let chosen = try Preset.named(preset)
+    let device = try global.makeDevice()
     try check(steps: steps ?? chosen.steps)
     let (tokenizer, tokenizerFile) = try TokenizerFile.named(tokenizer)
     let base = try model.base(or: chosen.architecture, global)
@@ -68,7 +69,6 @@ struct TrainCommand: ParsableCommand {
         "--vocabulary \(configuration.architecture.vocabularySize) is below the \(needed) that "
           + "\(corpus.isText ? tokenizer.name : "these tokens") need; give --vocabulary \(needed) or more")
     }
-    let device = try global.makeDevice()
     let machine = MachineRecord(device: device, libraries: [], limits: try device.measureLimits())
     let plan = try RunPlan(
       configuration, seed: global.seed, argv: CommandLine.arguments, machine: machine, versions: Filigree.versions)
@@ -87,7 +87,7 @@ struct TrainCommand: ParsableCommand {
     let trainer = try Trainer(plan.record, plan: plan.model, corpus: corpus, folder: folder, on: device)
     try tokenizerFile?.keep(in: folder)
     let progress = ProgressLine("train \(plan.record.structure)", total: configuration.steps, quiet: global.quiet)
-    let outcome = try trainer.run(interrupted: { Interruption.isAsked }) { metric in
+    let outcome = try trainer.run(checkingEnd: true, interrupted: { Interruption.isAsked }) { metric in
       if let loss = metric.loss {
         progress.show(
           metric.step, "loss \(Numeral.fixed(loss, 4)), \(Numeral.fixed(metric.tokensPerSecond ?? 0, 0)) tokens/s")
@@ -146,17 +146,17 @@ struct TrainCommand: ParsableCommand {
 
 /// Every number of the model has a flag.
 struct ArchitectureOptions: ParsableArguments {
-  @Option var hiddenSize: Int?
-  @Option var intermediateSize: Int?
-  @Option var layers: Int?
-  @Option var heads: Int?
-  @Option var keyValueHeads: Int?
-  @Option var headDimension: Int?
+  @Option(help: "Features of a token.") var hiddenSize: Int?
+  @Option(help: "Hidden units of an MLP.") var intermediateSize: Int?
+  @Option(help: "Decoder layers.") var layers: Int?
+  @Option(help: "Heads of queries in attention.") var heads: Int?
+  @Option(help: "Heads of keys and values, which divide the heads; by default as many.") var keyValueHeads: Int?
+  @Option(help: "Features of a head, an even number.") var headDimension: Int?
   @Option(help: "Rows of the embedding and of the output layer.") var vocabulary: Int?
-  @Option var normEpsilon: Double?
-  @Option var ropeTheta: Double?
+  @Option(help: "Added to the mean square in RMSNorm.") var normEpsilon: Double?
+  @Option(help: "Base of the wavelengths of the rotary embedding.") var ropeTheta: Double?
   @Option(help: "Tokens that a query sees, itself included; 0 for all before it.") var slidingWindow: Int?
-  @Option var initializerRange: Double?
+  @Option(help: "Standard deviation of the first weights of dense matrices.") var initializerRange: Double?
   @Flag(inversion: .prefixedNo, help: "The output layer is the embedding.") var tiedEmbeddings: Bool?
   @Option(help: "A Mistral's config.json in place of the preset's architecture; the flags above override it.")
   var config: String?

@@ -89,7 +89,7 @@ import Testing
   @Test("A product of two numbers lands in the thread and register that the fragments' figures name")
   func fragments() {
     // (row, step, column) of one number of A and one of B; the thread and register of A's and of D's.
-    for (row, step, column, fromThread, fromRegister, isHigh, toThread, toRegister) in [
+    for (_, step, column, fromThread, fromRegister, isHigh, toThread, toRegister) in [
       // Row 17 is row 1 of warp 1: lanes 36 to 39. Step 3: the second of lane 1's first register. Column 42 = 8 x 5 + 2.
       (17, 3, 42, 37, 0, true, 37, 20),
       // Row 58 is row 10 of warp 3: group 2, the second half. Step 12 = 8 + 4: lane 2's register 3. Column 7: lane 3, the odd one.

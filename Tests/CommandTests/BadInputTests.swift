@@ -72,6 +72,18 @@ func expectRefusal(
     BadRequest("2^63 threads", word: "--threads", ["doctor", "--threads", "9223372036854775808"]),
     BadRequest("a negative seed", word: "--seed", ["list", "--seed=-1"]),
     BadRequest("a negative seed, apart", word: "'-1' is invalid for '--seed", ["list", "--seed", "-1"]),
+    BadRequest(
+      "a seed beyond 2^64", word: "from 0 to 18446744073709551615", ["list", "--seed", "18446744073709551616"]),
+    BadRequest("threads that are no number", word: "give a number", ["list", "--threads", "many"]),
+    BadRequest("half a thread", word: "give a whole number", ["list", "--threads", "0.5"]),
+    BadRequest(
+      "blocks that leave nothing of a padded shape", word: "bsr-33 has no member",
+      ["bench", "--structures", "bsr-33", "--shapes", "64x64", "--tokens", "1", "--densities", "0.2"]),
+    BadRequest(
+      "blocks that no usual density leaves any of", word: "bsr-65 has no member",
+      ["bench", "--structures", "bsr-65", "--shapes", "64x64", "--tokens", "1"]),
+    BadRequest(
+      "a bench of a device without a number", word: "'cuda:x'", ["bench", "--device", "cuda:x", "--shapes", "0"]),
     BadRequest("densities below 0", word: "'-0.5' in --densities", csr + ["--densities", "-0.5,0.25"]),
     BadRequest("a budget below 0", word: "--budget", csr + ["--budget", "-1"]),
     BadRequest("a number for a flag", word: "'--json' does not take", ["list", "--json", "-1"]),
@@ -97,7 +109,9 @@ func expectRefusal(
     BadRequest("a model nowhere", word: "nowhere", ["evaluate", "nowhere", "--data", "text.txt"]),
     BadRequest("a model that is a directory of nothing", word: "config.json", ["score", "bare", "--tokens", "1,2"]),
     BadRequest("nothing to evaluate on", word: "--data", ["evaluate", "bare"]),
-    BadRequest("tokens that are words", word: "'one'", ["score", "bare", "--tokens", "one,2"]),
+    BadRequest(
+      "tokens that are words", word: "'one' in --tokens is not the number of a token; give",
+      ["score", "bare", "--tokens", "one,2"]),
     BadRequest("tokens below zero", word: "'-1'", ["score", "bare", "--tokens=-1,2"]),
     BadRequest("tokens below zero, apart", word: "'-1'", ["score", "bare", "--tokens", "-1,2"]),
     BadRequest("text below no tokens, apart", word: "--max-tokens", ["generate", "bare", "--max-tokens", "-1"]),

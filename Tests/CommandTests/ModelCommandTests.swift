@@ -35,6 +35,9 @@ import Testing
     let result = try JSON(try ran(place, ["evaluate", "run", "--data", "text.txt", "--json", "--quiet"]))
     let size = try place.bytes("text.txt").count
     #expect(try result["tokens"].int == size - 1 && result["bytes"].int == size && result["sequence"].int == 32)
+    let line = try ran(place, ["evaluate", "run", "--data", "text.txt", "--sequence", "16", "--quiet"])
+    #expect(
+      line.contains("over \(size - 1) tokens in windows of 16;") || line.hasSuffix("in windows of 16\n"), "\(line)")
     #expect(abs(try result["perplexity"].number - exp(result["loss"].number)) < 1e-6)
     // It has learned something: better than 256 equally likely bytes.
     #expect(try result["loss"].number < log(256))

@@ -90,6 +90,25 @@ import Testing
     }
   }
 
+  @Test(
+    "A structure is timed at the usual densities that it has, and a word says which it has not, or that its label decides"
+  )
+  func saysWhatIsLeftOut() throws {
+    let arguments = ["--shapes", "64x64", "--tokens", "1", "--passes", "forward", "--budget", "0", "--json"]
+    // Of the four blocks of the padded shape a half leaves one, a quarter of the 64 x 64 weights none.
+    let blocks = try Workplace().run(["bench", "--structures", "bsr-33"] + arguments)
+    #expect(blocks.status == 0 && blocks.output.split(separator: "\n").count == 1, "\(blocks.errors)")
+    for density in ["0.25", "0.1"] {
+      #expect(blocks.errors.contains("not timed at 64x64, density \(density): bsr-33 has no member of shape"))
+    }
+    let monarch = try Workplace().run(["bench", "--structures", "monarch-3", "--densities", "0.5"] + arguments)
+    #expect(monarch.status == 0)
+    #expect(monarch.errors.contains("the label monarch-3 decides its density, 0.709 at 64x64, above the 0.5 asked for"))
+    // What a label decides within what was asked for needs no word.
+    let two = try Workplace().run(["bench", "--structures", "nm-2:4", "--densities", "0.5"] + arguments)
+    #expect(two.status == 0 && !two.errors.contains("decides"), "\(two.errors)")
+  }
+
   @Test("Records are added to those that a file has")
   func appends() throws {
     let place = try Workplace()

@@ -64,6 +64,26 @@ struct Damage: Sendable, CustomTestStringConvertible {
     try expectUntouched(place, Tiny.train(), "--resume")
   }
 
+  @Test("A finished run whose last model is not whole is refused by the file's name, with what to remove")
+  func refusesDamagedEnd() throws {
+    let damages = Damage.all.filter { $0.file == "model.safetensors" }
+    for damage in damages {
+      let place = try Tiny.copyOfFinished()
+      try damage.apply(to: place)
+      try expectUntouched(place, Tiny.train(["--resume"]), damage.path)
+    }
+    let place = try Tiny.copyOfFinished(), weights = "run/checkpoints/000040/model.safetensors"
+    let last = try place.bytes(weights)
+    try FileManager.default.removeItem(at: place["run/checkpoints/000040"])
+    try expectUntouched(place, Tiny.train(["--resume"]), "no model of step 40")
+    // What differs comes before what is damaged.
+    try expectUntouched(place, Tiny.train(steps: 50, ["--resume"]), "differ in steps")
+    // What the refusal advises.
+    try FileManager.default.removeItem(at: place["run/DONE"])
+    #expect(try place.run(Tiny.train(["--resume"])).status == 0)
+    #expect(try place.bytes(weights) == last)
+  }
+
   @Test(
     "A run of another configuration is refused by the name of what differs",
     arguments: [

@@ -36,7 +36,7 @@ import Testing
     for member in members {
       for tokens in [1, 48] {
         let cell = try BenchCell(member, tokens: tokens, seed: 1, on: CPUDevice(threads: 2))
-        let verification = try Verification(cell)
+        let verification = Verification(cell)
         for pass in DenseProduct.allCases {
           let fraction = try verification.errorFraction(pass)
           #expect(fraction >= 0 && fraction <= 1, "\(member.label) \(member.shape) T=\(tokens) \(pass)")

@@ -11,6 +11,8 @@ struct SurveyFixture {
     var stepSeconds = 1.0
     var losses: [(step: Int, loss: Double)] = []
     var parameters = 1000
+    /// Where it has a length of its own.
+    var steps: Int?
     var isDone = true
     var isStarted = true
     var jitter = 0.0
@@ -31,6 +33,7 @@ struct SurveyFixture {
     }
   }
 
+  var equal: SurveyRecord.Equality?
   var steps = 4
   var tokensPerStep = 10
   var runs: [Run] = []
@@ -76,7 +79,7 @@ struct SurveyFixture {
     try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
     let survey = SurveyRecord(
       preset: "quick", argv: ["filigree", "survey", "--preset", "quick", "--out", "my survey"],
-      modelPreset: "mistral-tiny", steps: steps, tokensPerStep: tokensPerStep,
+      modelPreset: "mistral-tiny", equal: equal, steps: steps, tokensPerStep: tokensPerStep,
       corpus: SurveyRecord.Corpus(
         name: "generated (seed 1)", trainingBytes: 4_000_000, validationBytes: 200_000, unigramEntropy: 2.9,
         entropyRate: entropyRate),
@@ -84,7 +87,7 @@ struct SurveyFixture {
       runs: runs.map {
         SurveyRecord.Run(
           structure: $0.structure, requestedDensity: $0.density, seed: $0.seed, directory: $0.directory,
-          variant: $0.variant, learningRate: $0.learningRate)
+          variant: $0.variant, learningRate: $0.learningRate, steps: $0.steps)
       }, learningRates: learningRates, machine: machine, commit: "0123abcd4567", time: "2026-01-02T03:04:05Z")
     let encoder = JSONEncoder()
     try encoder.encode(survey).write(to: root.appendingPathComponent("survey.json"))
@@ -94,6 +97,7 @@ struct SurveyFixture {
 
   private func write(_ run: Run, to folder: URL) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let steps = run.steps ?? steps
     let configuration = TrainingConfiguration(
       preset: "mistral-tiny",
       architecture: TrainingConfiguration.Architecture(

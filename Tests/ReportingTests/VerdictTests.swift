@@ -1,4 +1,5 @@
 import Foundation
+import Records
 import Testing
 
 @testable import Reporting
@@ -46,15 +47,15 @@ struct VerdictTests {
   @Test("Each rule gives its verdict", arguments: cases)
   func rules(_ example: Case) {
     let comparison = Comparison(
-      relativeStepSeconds: example.step, stepSpread: 0.01, finalDifference: example.final,
+      relativeSeconds: example.step, timeSpread: 0.01, finalDifference: example.final,
       equalTimeDifference: example.equal, finalSpread: example.spread,
       equalTimeSpread: example.equalSpread ?? example.spread)
     #expect(comparison.verdict == example.verdict)
   }
 
-  @Test("The report states a rule for each verdict it can reach")
-  func statedRules() {
-    #expect(Set(Comparison.rules.map(\.verdict)) == Set(Verdict.allCases).subtracting([.reference]))
+  @Test("The report states a rule for each verdict it can reach", arguments: SurveyRecord.Equality.allCases)
+  func statedRules(_ equality: SurveyRecord.Equality) {
+    #expect(Comparison.rules(equality).map(\.verdict) == Verdict.allCases.filter { $0 != .reference })
   }
 
   private func answer(_ change: (inout SurveyFixture) -> Void) throws -> SummaryRecord {

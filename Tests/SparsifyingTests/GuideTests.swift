@@ -44,10 +44,10 @@ import Testing
     var generator = SeededGenerator(seed: 9)
     // Away from the product, so that both branches count.
     let start = try device.numbers(companion.values).map { $0 + Float(0.05 * generator.normal()) }
-    func set(_ numbers: [Float], _ vector: Vector) throws {
-      try numbers.withUnsafeBufferPointer { try device.write($0, to: vector) }
+    func set(_ numbers: [Float], _ vector: Vector) {
+      numbers.withUnsafeBufferPointer { device.write($0, to: vector) }
     }
-    try set(start, companion.values)
+    set(start, companion.values)
     _ = try model.lossAndGradients(inputs: inputs, targets: targets)
     for (values, gradients) in [
       (companion.values, companion.gradients), (model.parameters.values, model.parameters.gradients),
@@ -56,13 +56,13 @@ import Testing
       let direction = at.map { _ in Float(generator.normal()) }
       let expected = zip(slope, direction).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
       func loss(_ distance: Float) throws -> Double {
-        try set(zip(at, direction).map { $0 + distance * $1 }, values)
+        set(zip(at, direction).map { $0 + distance * $1 }, values)
         return try model.loss(inputs: inputs, targets: targets).sum / 16
       }
       // Richardson's central differences: the error falls with the fourth power of the distance.
       func central(_ h: Float) throws -> Double { (try loss(h) - loss(-h)) / Double(2 * h) }
       let found = (4 * (try central(0.002)) - (try central(0.004))) / 3
-      try set(at, values)
+      set(at, values)
       #expect(abs(found - expected) < 0.01 * max(abs(expected), 0.1), "\(found) for \(expected)")
     }
   }

@@ -77,11 +77,11 @@ import Testing
       try sparsifier.prepare(trained.model, step: step - 1)
       _ = try trained.model.lossAndGradients(
         inputs: (0..<16).map { Int32(($0 * 7 + step) % 32) }, targets: (0..<16).map { Int32(($0 * 5 + step) % 32) })
-      try device.clear(trained.model.parameters.gradients)
+      device.clear(trained.model.parameters.gradients)
       if let master = trained.model.parameters.companion, master.role == .master {
         var generator = SeededGenerator(seed: UInt64(step))
         let numbers = (0..<master.values.count).map { _ in Float(generator.normal()) }
-        try numbers.withUnsafeBufferPointer { try device.write($0, to: master.values) }
+        numbers.withUnsafeBufferPointer { device.write($0, to: master.values) }
       }
       return try sparsifier.update(&trained, after: step)
     }

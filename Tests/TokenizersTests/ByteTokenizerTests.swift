@@ -18,6 +18,6 @@ struct ByteTokenizerTests {
   func refusesOutOfRange(token: Int32) {
     let error = #expect(throws: Refusal.self) { try tokenizer.decode([7, 8, token]) }
     #expect(error?.kind == .badInput)
-    #expect(error?.sentence.contains("Token \(token) at position 2 ") == true)
+    #expect(error?.sentence.contains("token \(token) at position 2 ") == true)
   }
 }

@@ -66,7 +66,7 @@ import Testing
     let tokenizer = try fixture.tokenizer()
     for token in [Int32(tokenizer.vocabularySize), -1, .max, .min] {
       let refusal = #expect(throws: Refusal.self) { try tokenizer.decode([0, token]) }
-      #expect(refusal?.kind == .badInput && refusal?.sentence.contains("Token \(token) at position 1 ") == true)
+      #expect(refusal?.kind == .badInput && refusal?.sentence.contains("token \(token) at position 1 ") == true)
     }
   }
 

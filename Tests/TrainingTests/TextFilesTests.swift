@@ -117,17 +117,19 @@ struct TextFilesTests {
     try folder.link("round", to: "round")
     let cases: [(path: String, part: String)] = [
       (folder["missing"], "nothing at"), (empty + "/x", "nothing at"), (folder["nowhere"], "nothing at"),
-      (folder["round"], "Cannot read"), ("", "not a path"), ("a\0b", "not a path"), (empty, "is empty"),
+      (folder["round"], "cannot read"), ("", "not a path"), ("a\0b", "not a path"), (empty, "is empty"),
       (mark, "is empty"), (binary, "NUL byte at offset 3"), (latin, "not UTF-8 at byte offset 2"),
       (folder["in"], "latin\" is not UTF-8 at byte offset 2"), (cut, "not UTF-8 at byte offset 1"),
       (folder["hollow"], "empty files only"), (folder["hidden"], "no files"),
-      ("/dev/null", "neither a file nor a directory"), ("/proc/self/mem", "Cannot read"),
+      ("/dev/null", "neither a file nor a directory"), ("/proc/self/mem", "cannot read"),
     ]
     for (path, part) in cases {
       let refusal = try #require(refused([path]))
       #expect(refusal.kind == .badInput)
       #expect(refusal.sentence.contains(part), "\(refusal.sentence)")
-      #expect(refusal.sentence.hasSuffix(".") && !refusal.sentence.contains("\n"))
+      // As every refusal: no capital letter, no full stop, one line, and what to do.
+      #expect(refusal.sentence.first.map { !$0.isUppercase } == true && !refusal.sentence.hasSuffix("."))
+      #expect(!refusal.sentence.contains("\n") && refusal.sentence.contains { ":;".contains($0) })
       #expect(path.isEmpty || path.contains("\0") || refusal.sentence.contains(path))
     }
   }
