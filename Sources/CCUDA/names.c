@@ -9,6 +9,9 @@ static const char *const fg_driver_names[] = {
     "cuEventDestroy_v2", "cuEventRecord", "cuEventSynchronize", "cuEventElapsedTime", "cuGetErrorName", "cuGetErrorString"};
 _Static_assert(sizeof fg_driver_names == sizeof(fg_driver), "a name for each function of the driver");
 
+static const char *const fg_tensor_maps_names[] = {"cuTensorMapEncodeTiled"};
+_Static_assert(sizeof fg_tensor_maps_names == sizeof(fg_tensor_maps), "a name for each function of the driver's maps");
+
 static const char *const fg_compiler_names[] = {
     "nvrtcVersion", "nvrtcCreateProgram", "nvrtcCompileProgram", "nvrtcDestroyProgram", "nvrtcGetCUBINSize", "nvrtcGetCUBIN",
     "nvrtcGetProgramLogSize", "nvrtcGetProgramLog", "nvrtcGetErrorString"};
@@ -28,8 +31,14 @@ static const char *const fg_energy_names[] = {
     "nvmlInit_v2", "nvmlShutdown", "nvmlDeviceGetHandleByPciBusId_v2", "nvmlDeviceGetTotalEnergyConsumption"};
 _Static_assert(sizeof fg_energy_names == sizeof(fg_energy), "a name for each function of NVML's energy counters");
 
+_Static_assert(sizeof(fg_grid_warpgroup_gradient) % 128 == 0, "as large here as where its maps are aligned");
+
 const char *fg_driver_name(int index) {
   return index >= 0 && (size_t)index < sizeof fg_driver_names / sizeof *fg_driver_names ? fg_driver_names[index] : NULL;
+}
+
+const char *fg_tensor_maps_name(int index) {
+  return index >= 0 && (size_t)index < sizeof fg_tensor_maps_names / sizeof *fg_tensor_maps_names ? fg_tensor_maps_names[index] : NULL;
 }
 
 const char *fg_compiler_name(int index) {

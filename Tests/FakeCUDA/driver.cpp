@@ -1,6 +1,7 @@
 // The driver of a GPU that is none: memory between guards and full of NaN, modules that name a source and a precision, launches
 // on fibres. Faults are injected for the calling thread.
 #include "fake.h"
+#include "tensor_map.h"
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -254,6 +255,23 @@ int eventElapsed(float *milliseconds, void *start, void *end) {
   *milliseconds = std::chrono::duration<float, std::milli>(time).count();
   return 0;
 }
+/// The requirements are those of cuTensorMapEncodeTiled in cuda.h; of its kinds of map only the one that kernels use.
+int encodeTiled(fg_tensor_map *map, int type, unsigned rank, void *address, const uint64_t *sizes, const uint64_t *strides,
+                const unsigned *box, const unsigned *elementStrides, int interleave, int swizzle, int promotion, int fill) {
+  ENTER("cuTensorMapEncodeTiled");
+  auto at = reinterpret_cast<uint64_t>(address);
+  if (reinterpret_cast<uintptr_t>(map) % 64 || at % 16 || strides[0] % 16 || strides[0] >= 1ull << 40) return 1;
+  if (type != FG_MAP_BF16 || rank != 2 || interleave != 0 || swizzle != FG_MAP_SWIZZLE_128 || fill != 0) return 1;
+  if (promotion < 0 || promotion > FG_MAP_PROMOTION_256) return 1;
+  for (int i = 0; i < 2; i++)
+    if (sizes[i] == 0 || sizes[i] > 1ull << 32 || box[i] == 0 || box[i] > 256 || elementStrides[i] != 1) return 1;
+  // A box may also be narrower than the pattern; the fake has none such.
+  if (box[0] * 2 != 128 || strides[0] < sizes[0] * 2) return 1;
+  TensorMap m = {TensorMap::mark, at, {sizes[0], sizes[1]}, strides[0], {box[0], box[1]}};
+  memset(map, 0, sizeof *map);
+  memcpy(map, &m, sizeof m);
+  return 0;
+}
 int errorName(int error, const char **name) {
   *name = error == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : error == 719 ? "CUDA_ERROR_LAUNCH_FAILED" : "CUDA_ERROR_OF_THE_FAKE";
   return 0;
@@ -276,7 +294,8 @@ const std::map<std::string, void *> functions = {
     {"cuMemsetD8Async", (void *)setBytes}, {"cuMemsetD2D8Async", (void *)setBytes2D}, {"cuStreamCreate", (void *)streamCreate},
     {"cuStreamDestroy_v2", (void *)streamDestroy}, {"cuStreamSynchronize", (void *)streamSynchronize}, {"cuEventCreate", (void *)eventCreate},
     {"cuEventDestroy_v2", (void *)eventDestroy}, {"cuEventRecord", (void *)eventRecord}, {"cuEventSynchronize", (void *)eventSynchronize},
-    {"cuEventElapsedTime", (void *)eventElapsed}, {"cuGetErrorName", (void *)errorName}, {"cuGetErrorString", (void *)errorString}};
+    {"cuEventElapsedTime", (void *)eventElapsed}, {"cuTensorMapEncodeTiled", (void *)encodeTiled},
+    {"cuGetErrorName", (void *)errorName}, {"cuGetErrorString", (void *)errorString}};
 } // namespace
 
 int enter(const char *name) {

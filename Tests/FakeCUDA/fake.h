@@ -25,6 +25,8 @@ struct Gpu {
   bool hasEnergy = true;
   /// Products read the two distances of a descriptor the other way round.
   bool exchangesStrides = false;
+  /// Where a block's dynamic shared memory begins in the window.
+  unsigned sharedStart = 1024;
   unsigned long long millijoules[16] = {}, millijoulesPerLaunch = 0;
   size_t memory = size_t(1) << 30;
   std::string hidden, fault;

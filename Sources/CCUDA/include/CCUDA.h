@@ -87,6 +87,15 @@ typedef struct fg_driver {
   int (*getErrorString)(int error, const char **text);
 } fg_driver;
 
+/* CUtensorMapDataType, CUtensorMapSwizzle, CUtensorMapL2promotion */
+enum { FG_MAP_BF16 = 9, FG_MAP_SWIZZLE_128 = 3, FG_MAP_PROMOTION_256 = 3 };
+
+/* The driver's maps for bulk copies, a table of their own: drivers before CUDA 12.0 have none. */
+typedef struct fg_tensor_maps {
+  int (*encodeTiled)(fg_tensor_map *map, int type, unsigned rank, void *address, const uint64_t *sizes, const uint64_t *strides,
+                     const unsigned *box, const unsigned *elementStrides, int interleave, int swizzle, int promotion, int fill);
+} fg_tensor_maps;
+
 /* The run-time compiler: libnvrtc.so */
 typedef struct fg_compiler {
   int (*version)(int *major, int *minor);
@@ -157,6 +166,7 @@ typedef struct fg_energy {
 
 /* The names of the functions in the order of the fields above; null past the last. */
 const char *fg_driver_name(int index);
+const char *fg_tensor_maps_name(int index);
 const char *fg_compiler_name(int index);
 const char *fg_matmul_name(int index);
 const char *fg_management_name(int index);

@@ -52,10 +52,10 @@ extension CUDADevice {
     a.dvalue = dvalues.pointer
     a.count = Int64(pattern.count)
     a.stages = Int32(stages)
+    let tiles = runs.paddedRows / tile * ((runs.lines + columns - 1) / columns)
     try launchInShares(
-      "runs_tensor_gradient_\(tile)", of: "runs_tensor_gradient.cu",
-      tiles: runs.paddedRows / tile * ((runs.lines + columns - 1) / columns), steps: x.pitch / CUDADevice.step,
-      shared: shared, into: dvalues
+      "runs_tensor_gradient_\(tile)", of: "runs_tensor_gradient.cu", tiles: tiles,
+      shares: shares(tiles: tiles, steps: x.pitch / CUDADevice.step), shared: shared, into: dvalues
     ) { splits, partial in
       a.splits = Int32(splits)
       a.partial = partial

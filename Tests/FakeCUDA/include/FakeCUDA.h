@@ -48,12 +48,19 @@ const char *fake_fault(void);
 
 /* Products of warpgroups read the two distances of a descriptor the other way round: a GPU that is not as it was read to be. */
 void fake_exchange_strides(int exchanges);
+/* Where a block's dynamic shared memory begins in its window, a multiple of 128; 1024 after a reset. */
+void fake_begin_shared_at(unsigned address);
 /* Where a descriptor's matrix has row or column `mn` of step `k`, `bytes` bytes a number, in the window of shared memory. */
 unsigned fake_operand_place(unsigned long long descriptor, int bytes, int isMNMajor, int mn, int k);
 /* c [128, 32] += a b as a warpgroup does it: the fragments of its 128 threads, a [128, 4], and `bytes` bytes of shared memory from
  * address 1024 on. Nonzero where the descriptor leaves them. */
 int fake_group_product(
     float *c, const unsigned *a, const void *shared, size_t bytes, unsigned long long descriptor, int isMNMajor);
+/* The same with both operands in shared memory, K-major. */
+int fake_group_product_of_shared(float *c, const void *shared, size_t bytes, unsigned long long a, unsigned long long b);
+/* Copies the box of a tensor map that begins at this line and token to `shared`, which lies at address 1024. Nonzero where `map` is
+ * none that the fake's driver made. */
+int fake_copy_box(void *shared, const void *map, int line, int token);
 /* A barrier of shared memory; an arrival at it that expects bytes, nonzero where none is awaited; bytes that land; whether the
  * phase of that parity has ended. */
 unsigned long long fake_barrier(int arrivals);
