@@ -38,6 +38,7 @@ struct Module {
 };
 struct Event {
   std::chrono::steady_clock::time_point time;
+  double milliseconds;
 };
 
 #define ENTER(name)                                                                                                              \
@@ -137,6 +138,7 @@ int launchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned
     return code;
   }
   gpu.launches[kernel->name]++;
+  gpu.milliseconds += gpu.launchMilliseconds;
   gpu.millijoules[gpu.firstVisible & 15] += gpu.millijoulesPerLaunch;
   if (shared > 232448) return 1;
   try {
@@ -242,7 +244,7 @@ int eventDestroy(void *event) {
 }
 int eventRecord(void *event, void *) {
   ENTER("cuEventRecord");
-  static_cast<Event *>(event)->time = std::chrono::steady_clock::now();
+  *static_cast<Event *>(event) = {std::chrono::steady_clock::now(), gpu.milliseconds};
   return 0;
 }
 int eventSynchronize(void *) {
@@ -252,7 +254,8 @@ int eventSynchronize(void *) {
 int eventElapsed(float *milliseconds, void *start, void *end) {
   ENTER("cuEventElapsedTime");
   auto time = static_cast<Event *>(end)->time - static_cast<Event *>(start)->time;
-  *milliseconds = std::chrono::duration<float, std::milli>(time).count();
+  double passed = static_cast<Event *>(end)->milliseconds - static_cast<Event *>(start)->milliseconds;
+  *milliseconds = std::chrono::duration<float, std::milli>(time).count() + (float)passed;
   return 0;
 }
 /// The requirements are those of cuTensorMapEncodeTiled in cuda.h; of its kinds of map only the one that kernels use.
@@ -329,6 +332,7 @@ void *fake_symbol(const char *name) {
   if (void *symbol = fake::driverSymbol(text)) return symbol;
   if (void *symbol = fake::compilerSymbol(text)) return symbol;
   if (void *symbol = fake::matmulSymbol(text)) return symbol;
+  if (void *symbol = fake::sparseSymbol(text)) return symbol;
   return fake::managementSymbol(text);
 }
 void fake_reset(void) { fake::gpu = fake::Gpu(); }
@@ -339,6 +343,12 @@ void fake_set_capability(int major, int minor) {
 }
 void fake_set_memory(size_t bytes) { fake::gpu.memory = bytes; }
 void fake_fail(const char *name, int nth, int code) { fake::gpu.failures[name] = {nth, code}; }
+void fake_set_sparse_version(int version) { fake::gpu.sparseVersion = version; }
+void fake_let_pass(double launchMilliseconds, double sparseMilliseconds) {
+  fake::gpu.launchMilliseconds = launchMilliseconds;
+  fake::gpu.sparseMilliseconds = sparseMilliseconds;
+}
+void fake_falsify_sparse(int algorithm) { fake::gpu.wrongAlgorithm = algorithm; }
 void fake_lose_device(int code) { fake::gpu.lost = code; }
 void fake_hide(const char *prefix) { fake::gpu.hidden = prefix; }
 int fake_live_allocations(void) { return fake::gpu.account->allocations; }

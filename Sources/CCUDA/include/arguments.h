@@ -113,6 +113,16 @@ typedef struct fg_pieces {
   long long count;
 } fg_pieces;
 
+/* Every four of a matrix of which run i of them holds the values `held` i ..., at column[k] % 4: as a dense matrix; value[k] is
+   source[k] of the values where `source` is not null. */
+typedef struct fg_dense_runs {
+  const float *value;
+  void *target;
+  const int *column, *source;
+  int held;
+  long long count;
+} fg_dense_runs;
+
 /* dvalues[k][i][j] += sum over tokens of dy[out(row[k], i)] * x[in(column[k], j)]; with splits > 1 the parts of the sum go to
    partial [splits, blocks, outMembers, inMembers] first. Bundles are triples of a row and the first and number of its pieces. */
 typedef struct fg_grid_gradient {
