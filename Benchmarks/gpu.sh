@@ -7,7 +7,8 @@
 #     laws        every structure at awkward shapes, in fp32, tf32 and bf16: each product verified against its definition
 #     curves      the same training on the CPU and on the GPU, and the largest distance of their losses
 #     sanitize    compute-sanitizer over some products and two training steps; says so where it is not installed
-#     bench       block-sparse, 2:4, factors and compressed rows at 4096x14336, 14336x4096 and 3072x768, T = 8192
+#     bench       block-sparse, 2:4 (beside cuSPARSELt where it is installed), factors and compressed rows at 4096x14336,
+#                 14336x4096 and 3072x768, T = 8192
 #     peers       cuBLAS, PyTorch's BSR and semi-structured, and torch.compile of transformers' Mistral, on the same card
 #     step        training steps of mistral-162m, 64 x 1024 tokens: dense and structures
 #     experiment  the reference experiment for ten minutes more; the same command again continues it
@@ -103,7 +104,10 @@ sanitize() {
 bench() {
   within bench-large "$program" bench --device cuda --structures 'dense,bsr-64,bsr-128' \
     --shapes 4096x14336,14336x4096 --tokens 8192 --densities 0.5,0.25,0.1,0.05 --quiet --out "$out/bench.jsonl" &&
-    within bench-others "$program" bench --device cuda --structures 'dense,bsr-32,bsr-64,csr,nm-2:4,monarch-*,lowrank-*' \
+    within bench-sparse "$program" bench --device cuda --structures 'nm-2:4t' --shapes 4096x14336,14336x4096 --tokens 8192 \
+      --densities 0.5 --quiet --out "$out/bench.jsonl" &&
+    within bench-others "$program" bench --device cuda \
+      --structures 'dense,bsr-32,bsr-64,csr,nm-2:4,nm-2:4t,monarch-*,lowrank-*' \
       --shapes 3072x768,768x3072 --tokens 8192 --densities 0.5,0.1 --quiet --out "$out/bench.jsonl"
 }
 

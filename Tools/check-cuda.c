@@ -28,3 +28,10 @@ SAME(sizeof(fg_copy_2d), sizeof(CUDA_MEMCPY2D));
 FIELD(srcXInBytes); FIELD(srcY); FIELD(srcMemoryType); FIELD(srcHost); FIELD(srcDevice); FIELD(srcArray); FIELD(srcPitch);
 FIELD(dstXInBytes); FIELD(dstY); FIELD(dstMemoryType); FIELD(dstHost); FIELD(dstDevice); FIELD(dstArray); FIELD(dstPitch);
 FIELD(WidthInBytes); FIELD(Height);
+
+SAME(FG_MAP_BF16, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16);
+SAME(FG_MAP_SWIZZLE_128, CU_TENSOR_MAP_SWIZZLE_128B);
+SAME(FG_MAP_PROMOTION_256, CU_TENSOR_MAP_L2_PROMOTION_L2_256B);
+SAME(sizeof(fg_tensor_map), sizeof(CUtensorMap));
+SAME(128, _Alignof(CUtensorMap));
+SAME(sizeof(CUtensorMapSwizzle), sizeof(int));

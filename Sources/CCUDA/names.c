@@ -9,6 +9,9 @@ static const char *const fg_driver_names[] = {
     "cuEventDestroy_v2", "cuEventRecord", "cuEventSynchronize", "cuEventElapsedTime", "cuGetErrorName", "cuGetErrorString"};
 _Static_assert(sizeof fg_driver_names == sizeof(fg_driver), "a name for each function of the driver");
 
+static const char *const fg_tensor_maps_names[] = {"cuTensorMapEncodeTiled"};
+_Static_assert(sizeof fg_tensor_maps_names == sizeof(fg_tensor_maps), "a name for each function of the driver's maps");
+
 static const char *const fg_compiler_names[] = {
     "nvrtcVersion", "nvrtcCreateProgram", "nvrtcCompileProgram", "nvrtcDestroyProgram", "nvrtcGetCUBINSize", "nvrtcGetCUBIN",
     "nvrtcGetProgramLogSize", "nvrtcGetProgramLog", "nvrtcGetErrorString"};
@@ -21,6 +24,17 @@ static const char *const fg_matmul_names[] = {
     "cublasLtMatmulPreferenceSetAttribute", "cublasLtMatmulAlgoGetHeuristic", "cublasLtMatmul"};
 _Static_assert(sizeof fg_matmul_names == sizeof(fg_matmul), "a name for each function of cuBLASLt");
 
+static const char *const fg_sparse_names[] = {
+    "cusparseLtInit", "cusparseLtDestroy", "cusparseLtGetVersion", "cusparseLtDenseDescriptorInit",
+    "cusparseLtStructuredDescriptorInit", "cusparseLtMatDescriptorDestroy", "cusparseLtMatmulDescriptorInit",
+    "cusparseLtMatmulAlgSelectionInit", "cusparseLtMatmulAlgSetAttribute", "cusparseLtMatmulAlgGetAttribute",
+    "cusparseLtMatmulPlanInit", "cusparseLtMatmulPlanDestroy", "cusparseLtMatmulGetWorkspace", "cusparseLtMatmul",
+    "cusparseLtSpMMACompressedSize2", "cusparseLtSpMMACompress2"};
+_Static_assert(sizeof fg_sparse_names == sizeof(fg_sparse), "a name for each function of cuSPARSELt");
+
+static const char *const fg_sparse_selection_names[] = {"cusparseLtMatmulAlgSelectionDestroy"};
+_Static_assert(sizeof fg_sparse_selection_names == sizeof(fg_sparse_selection), "a name for each function of cuSPARSELt's selections");
+
 static const char *const fg_management_names[] = {"nvmlInit_v2", "nvmlShutdown", "nvmlSystemGetDriverVersion"};
 _Static_assert(sizeof fg_management_names == sizeof(fg_management), "a name for each function of NVML");
 
@@ -28,8 +42,14 @@ static const char *const fg_energy_names[] = {
     "nvmlInit_v2", "nvmlShutdown", "nvmlDeviceGetHandleByPciBusId_v2", "nvmlDeviceGetTotalEnergyConsumption"};
 _Static_assert(sizeof fg_energy_names == sizeof(fg_energy), "a name for each function of NVML's energy counters");
 
+_Static_assert(sizeof(fg_grid_warpgroup_gradient) % 128 == 0, "as large here as where its maps are aligned");
+
 const char *fg_driver_name(int index) {
   return index >= 0 && (size_t)index < sizeof fg_driver_names / sizeof *fg_driver_names ? fg_driver_names[index] : NULL;
+}
+
+const char *fg_tensor_maps_name(int index) {
+  return index >= 0 && (size_t)index < sizeof fg_tensor_maps_names / sizeof *fg_tensor_maps_names ? fg_tensor_maps_names[index] : NULL;
 }
 
 const char *fg_compiler_name(int index) {
@@ -38,6 +58,16 @@ const char *fg_compiler_name(int index) {
 
 const char *fg_matmul_name(int index) {
   return index >= 0 && (size_t)index < sizeof fg_matmul_names / sizeof *fg_matmul_names ? fg_matmul_names[index] : NULL;
+}
+
+const char *fg_sparse_name(int index) {
+  return index >= 0 && (size_t)index < sizeof fg_sparse_names / sizeof *fg_sparse_names ? fg_sparse_names[index] : NULL;
+}
+
+const char *fg_sparse_selection_name(int index) {
+  return index >= 0 && (size_t)index < sizeof fg_sparse_selection_names / sizeof *fg_sparse_selection_names
+             ? fg_sparse_selection_names[index]
+             : NULL;
 }
 
 const char *fg_management_name(int index) {

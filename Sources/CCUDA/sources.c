@@ -48,6 +48,9 @@ static const unsigned char gridTensorGradientShared[] = {
 static const unsigned char gridWarpgroup[] = {
 #embed "kernels/grid_warpgroup.cu"
     , 0};
+static const unsigned char gridWarpgroupGradient[] = {
+#embed "kernels/grid_warpgroup_gradient.cu"
+    , 0};
 static const unsigned char layout[] = {
 #embed "kernels/layout.cu"
     , 0};
@@ -80,7 +83,8 @@ static const unsigned char runsTensorGradient[] = {
 
 static const fg_source sources[] = {
     SOURCE("arguments.h", arguments), SOURCE("element.cuh", element), SOURCE("tensor.cuh", tensor),
-    SOURCE("warpgroup.cuh", warpgroup), SOURCE("grid_warpgroup.cu", gridWarpgroup), SOURCE("attention_tile.cuh", attentionTile), SOURCE("attention.cu", attention),
+    SOURCE("warpgroup.cuh", warpgroup), SOURCE("grid_warpgroup.cu", gridWarpgroup),
+    SOURCE("grid_warpgroup_gradient.cu", gridWarpgroupGradient), SOURCE("attention_tile.cuh", attentionTile), SOURCE("attention.cu", attention),
     SOURCE("attention_tensor.cu", attentionTensor), SOURCE("attention_tensor_gradient.cu", attentionTensorGradient),
     SOURCE("embedding.cu", embedding), SOURCE("grid.cu", grid), SOURCE("grid_tensor.cu", gridTensor),
     SOURCE("grid_tensor_gradient.cu", gridTensorGradient), SOURCE("layout.cu", layout), SOURCE("limits.cu", limits),

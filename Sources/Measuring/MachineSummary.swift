@@ -4,13 +4,14 @@ import Records
 extension MachineRecord {
   /// This machine, with the limits just measured on `device`.
   package init(device: any Device, libraries: [DenseLibrary], limits: DeviceLimits) {
-    let machine = Machine.read(), meter = EnergyMeter(device)
+    let machine = Machine.read(), meter = EnergyMeter(device), cuda = device as? CUDADevice
+    let checks = [try? cuda?.kernelCheck(), try? cuda?.sparseLibrary()].compactMap { $0 ?? nil }
     self.init(
       processor: machine.processor, cores: machine.cores, memoryBytes: machine.memoryBytes,
       operatingSystem: machine.operatingSystem, isa: device.isa, device: device.name, threads: device.threads,
       peakFlopsPerSecond: limits.flopsPerSecond, bytesPerSecond: limits.bytesPerSecond,
       denseLibraries: libraries.map(\.description), energyReadable: meter.readsProcessor,
-      gpuEnergyReadable: meter.readsGPU, kernelCheck: (try? (device as? CUDADevice)?.kernelCheck()) ?? nil)
+      gpuEnergyReadable: meter.readsGPU, kernelCheck: checks.isEmpty ? nil : checks.joined(separator: "; "))
   }
 
   /// One line for every bench record.

@@ -1,5 +1,8 @@
+import CCUDA
 import FakeCUDA
 import Testing
+
+@testable import Devices
 
 /// The fake's wgmma descriptors, fragments and barriers against cases worked out by hand from the PTX ISA's tables and examples.
 @Suite struct WarpgroupEmulationTests {
@@ -109,6 +112,60 @@ import Testing
       #expect(fake_group_product(&c, a, shared, shared.count, b, 0) == 0 && c[toThread * 32 + toRegister] == 12)
       #expect(fake_group_product(&c, a, shared, shared.count - 16, b, 0) == 1)
     }
+  }
+
+  @Test(
+    "A box lands with its eighths exchanged as the PTX ISA's figure of 128 bytes has them, and zeros beyond the matrix")
+  func box() throws {
+    fake_reset()
+    // [70 lines, 128 tokens], each number its place.
+    let matrix = UnsafeMutablePointer<UInt16>.allocate(capacity: 70 * 128)
+    defer { matrix.deallocate() }
+    for i in 0..<70 * 128 { matrix[i] = UInt16(i) }
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: MemoryLayout<fg_tensor_map>.size, alignment: 128)
+    defer { memory.deallocate() }
+    let map = memory.bindMemory(to: fg_tensor_map.self, capacity: 1)
+    let maps = try #require(try fakeLibraries().tensorMaps)
+    func encode(_ strides: [UInt64], _ box: [UInt32], swizzle: Int) -> Int32 {
+      maps.encodeTiled!(
+        map, Int32(FG_MAP_BF16), 2, matrix, [128, 70], strides, box, [1, 1], 0, Int32(swizzle),
+        Int32(FG_MAP_PROMOTION_256), 0)
+    }
+    #expect(encode([250], [64, 64], swizzle: FG_MAP_SWIZZLE_128) != 0, "a stride that 16 does not divide")
+    #expect(encode([256], [128, 64], swizzle: FG_MAP_SWIZZLE_128) != 0, "a box wider than the pattern")
+    #expect(encode([256], [64, 64], swizzle: FG_MAP_SWIZZLE_128) == 0)
+    var shared = [UInt16](repeating: 7, count: 64 * 64)
+    #expect(fake_copy_box(&shared, map, 64, 64) == 0)
+    // Line 0 lies as it was; of line 1 the first eighth is the second's; of line 5 the third (2) is the eighth (7).
+    func eighths(_ range: Range<Int>, are first: Int) -> Bool {
+      let expected: [UInt16] = range.map { UInt16(first + $0 - range.lowerBound) }
+      return Array(shared[range]) == expected
+    }
+    #expect(eighths(0..<64, are: 64 * 128 + 64))
+    #expect(eighths(72..<80, are: 65 * 128 + 64))
+    #expect(eighths(376..<384, are: 69 * 128 + 64 + 16))
+    // Six lines of the matrix are left.
+    #expect(shared[(6 * 64)...].allSatisfy { $0 == 0 })
+    #expect(fake_copy_box(&shared, [UInt8](repeating: 0, count: 128), 0, 0) == 1)
+  }
+
+  @Test("A product of two operands in shared memory is read from swizzled boxes, 16 steps further 32 bytes further")
+  func products() {
+    // A's box at 1024, B's behind it: 64 lines of 128 bytes each.
+    var shared = [UInt8](repeating: 0, count: 2 * 8192), c = [Float](repeating: 0, count: 128 * 32)
+    // A (58, 20) = 2 and B (7, 20) = 3: the third eighth, exchanged by 58 % 8 = 2 and by 7, number 4 of it.
+    for (box, line, bits) in [(0, 58, UInt8(0x00)), (8192, 7, 0x40)] {
+      let place = box + line * 128 + (2 ^ (line % 8)) * 16 + 4 * 2
+      (shared[place], shared[place + 1]) = (bits, 0x40)
+    }
+    func box(_ start: UInt64) -> UInt64 { descriptor(start: start, leading: 16, stride: 1024, swizzling: 1) }
+    // Steps 0 to 15 have nothing.
+    #expect(
+      fake_group_product_of_shared(&c, shared, shared.count, box(1024), box(9216)) == 0 && c.allSatisfy { $0 == 0 })
+    #expect(fake_group_product_of_shared(&c, shared, shared.count, box(1024 + 32), box(9216 + 32)) == 0)
+    // As above: row 58 and column 7 are thread 107's register 3.
+    #expect(c.indices.filter { c[$0] != 0 } == [107 * 32 + 3] && c[107 * 32 + 3] == 6)
+    #expect(fake_group_product_of_shared(&c, shared, shared.count - 8192, box(1024), box(9216)) == 1)
   }
 
   @Test("A barrier's phase ends when all have arrived and all bytes have landed, and the next awaits as many")

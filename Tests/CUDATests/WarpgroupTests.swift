@@ -103,7 +103,7 @@ import Testing
     #expect(fake_launches("grid_warpgroup") == 1 && fake_launches("grid_warpgroup_transposed") == 1)
     let sentence = try #require(try device.kernelCheck())
     #expect(sentence.contains("grid_warpgroup gave other numbers") && sentence.contains("mma.sync"))
-    #expect(try CUDADiagnosis.check(fakeLibraries(), cache: nil) == [sentence])
+    #expect(try CUDADiagnosis.check(fakeLibraries(), cache: nil).contains(sentence))
     // Without the check the numbers are wrong: it is what keeps them right.
     #expect(try products(of: grid, on: fakeDevice(.bf16, trustsKernels: true)) != without)
   }

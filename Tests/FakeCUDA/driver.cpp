@@ -1,6 +1,7 @@
 // The driver of a GPU that is none: memory between guards and full of NaN, modules that name a source and a precision, launches
 // on fibres. Faults are injected for the calling thread.
 #include "fake.h"
+#include "tensor_map.h"
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -37,6 +38,7 @@ struct Module {
 };
 struct Event {
   std::chrono::steady_clock::time_point time;
+  double milliseconds;
 };
 
 #define ENTER(name)                                                                                                              \
@@ -136,6 +138,7 @@ int launchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned
     return code;
   }
   gpu.launches[kernel->name]++;
+  gpu.milliseconds += gpu.launchMilliseconds;
   gpu.millijoules[gpu.firstVisible & 15] += gpu.millijoulesPerLaunch;
   if (shared > 232448) return 1;
   try {
@@ -241,7 +244,7 @@ int eventDestroy(void *event) {
 }
 int eventRecord(void *event, void *) {
   ENTER("cuEventRecord");
-  static_cast<Event *>(event)->time = std::chrono::steady_clock::now();
+  *static_cast<Event *>(event) = {std::chrono::steady_clock::now(), gpu.milliseconds};
   return 0;
 }
 int eventSynchronize(void *) {
@@ -251,7 +254,25 @@ int eventSynchronize(void *) {
 int eventElapsed(float *milliseconds, void *start, void *end) {
   ENTER("cuEventElapsedTime");
   auto time = static_cast<Event *>(end)->time - static_cast<Event *>(start)->time;
-  *milliseconds = std::chrono::duration<float, std::milli>(time).count();
+  double passed = static_cast<Event *>(end)->milliseconds - static_cast<Event *>(start)->milliseconds;
+  *milliseconds = std::chrono::duration<float, std::milli>(time).count() + (float)passed;
+  return 0;
+}
+/// The requirements are those of cuTensorMapEncodeTiled in cuda.h; of its kinds of map only the one that kernels use.
+int encodeTiled(fg_tensor_map *map, int type, unsigned rank, void *address, const uint64_t *sizes, const uint64_t *strides,
+                const unsigned *box, const unsigned *elementStrides, int interleave, int swizzle, int promotion, int fill) {
+  ENTER("cuTensorMapEncodeTiled");
+  auto at = reinterpret_cast<uint64_t>(address);
+  if (reinterpret_cast<uintptr_t>(map) % 64 || at % 16 || strides[0] % 16 || strides[0] >= 1ull << 40) return 1;
+  if (type != FG_MAP_BF16 || rank != 2 || interleave != 0 || swizzle != FG_MAP_SWIZZLE_128 || fill != 0) return 1;
+  if (promotion < 0 || promotion > FG_MAP_PROMOTION_256) return 1;
+  for (int i = 0; i < 2; i++)
+    if (sizes[i] == 0 || sizes[i] > 1ull << 32 || box[i] == 0 || box[i] > 256 || elementStrides[i] != 1) return 1;
+  // A box may also be narrower than the pattern; the fake has none such.
+  if (box[0] * 2 != 128 || strides[0] < sizes[0] * 2) return 1;
+  TensorMap m = {TensorMap::mark, at, {sizes[0], sizes[1]}, strides[0], {box[0], box[1]}};
+  memset(map, 0, sizeof *map);
+  memcpy(map, &m, sizeof m);
   return 0;
 }
 int errorName(int error, const char **name) {
@@ -276,7 +297,8 @@ const std::map<std::string, void *> functions = {
     {"cuMemsetD8Async", (void *)setBytes}, {"cuMemsetD2D8Async", (void *)setBytes2D}, {"cuStreamCreate", (void *)streamCreate},
     {"cuStreamDestroy_v2", (void *)streamDestroy}, {"cuStreamSynchronize", (void *)streamSynchronize}, {"cuEventCreate", (void *)eventCreate},
     {"cuEventDestroy_v2", (void *)eventDestroy}, {"cuEventRecord", (void *)eventRecord}, {"cuEventSynchronize", (void *)eventSynchronize},
-    {"cuEventElapsedTime", (void *)eventElapsed}, {"cuGetErrorName", (void *)errorName}, {"cuGetErrorString", (void *)errorString}};
+    {"cuEventElapsedTime", (void *)eventElapsed}, {"cuTensorMapEncodeTiled", (void *)encodeTiled},
+    {"cuGetErrorName", (void *)errorName}, {"cuGetErrorString", (void *)errorString}};
 } // namespace
 
 int enter(const char *name) {
@@ -310,6 +332,7 @@ void *fake_symbol(const char *name) {
   if (void *symbol = fake::driverSymbol(text)) return symbol;
   if (void *symbol = fake::compilerSymbol(text)) return symbol;
   if (void *symbol = fake::matmulSymbol(text)) return symbol;
+  if (void *symbol = fake::sparseSymbol(text)) return symbol;
   return fake::managementSymbol(text);
 }
 void fake_reset(void) { fake::gpu = fake::Gpu(); }
@@ -320,6 +343,12 @@ void fake_set_capability(int major, int minor) {
 }
 void fake_set_memory(size_t bytes) { fake::gpu.memory = bytes; }
 void fake_fail(const char *name, int nth, int code) { fake::gpu.failures[name] = {nth, code}; }
+void fake_set_sparse_version(int version) { fake::gpu.sparseVersion = version; }
+void fake_let_pass(double launchMilliseconds, double sparseMilliseconds) {
+  fake::gpu.launchMilliseconds = launchMilliseconds;
+  fake::gpu.sparseMilliseconds = sparseMilliseconds;
+}
+void fake_falsify_sparse(int algorithm) { fake::gpu.wrongAlgorithm = algorithm; }
 void fake_lose_device(int code) { fake::gpu.lost = code; }
 void fake_hide(const char *prefix) { fake::gpu.hidden = prefix; }
 int fake_live_allocations(void) { return fake::gpu.account->allocations; }

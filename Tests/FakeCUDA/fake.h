@@ -23,8 +23,14 @@ struct Gpu {
   /// The first GPU that the driver shows, as CUDA_VISIBLE_DEVICES does.
   int firstVisible = 0;
   bool hasEnergy = true;
+  /// cuSPARSELt: its version number, and which algorithm computes something else.
+  int sparseVersion = 801, wrongAlgorithm = -1;
+  /// What events see pass beside the host's time: so far, at each launch of a kernel, at each product of cuSPARSELt.
+  double milliseconds = 0, launchMilliseconds = 0, sparseMilliseconds = 0;
   /// Products read the two distances of a descriptor the other way round.
   bool exchangesStrides = false;
+  /// Where a block's dynamic shared memory begins in the window.
+  unsigned sharedStart = 1024;
   unsigned long long millijoules[16] = {}, millijoulesPerLaunch = 0;
   size_t memory = size_t(1) << 30;
   std::string hidden, fault;
@@ -44,5 +50,6 @@ void *driverSymbol(const std::string &name);
 void *compilerSymbol(const std::string &name);
 void *matmulSymbol(const std::string &name);
 void *managementSymbol(const std::string &name);
+void *sparseSymbol(const std::string &name);
 
 } // namespace fake

@@ -31,11 +31,11 @@ struct Warp {
 
 enum class State { ready, atBlock, atWarp, atGroup, polling, done };
 
-/// A product that a thread has asked for as one of its warpgroup (warpgroup.cpp).
+/// A product that a thread has asked for as one of its warpgroup (warpgroup.cpp): A in registers, or null and by a descriptor.
 struct GroupProduct {
   float *c;
   const unsigned *a;
-  uint64_t b;
+  uint64_t left, b;
   bool isMNMajor;
 };
 

@@ -11,7 +11,12 @@
 #define DYNAMIC_SHARED(Type, name) Type *name = (Type *)fake::dynamicShared
 #define KERNEL(name, threads, Arguments)                                                                                         \
   static void name(const Arguments a);                                                                                           \
-  static const fake::Kernel name##Entry(#name, FAKE_PRECISION, threads, [](void **p) { name(*(const Arguments *)p[0]); });      \
+  static const fake::Kernel name##Entry(#name, FAKE_PRECISION, threads, [](void **p) {                                          \
+    /* As a launch does: from wherever they are to where they are aligned. */                                                    \
+    Arguments a;                                                                                                                  \
+    memcpy(&a, p[0], sizeof a);                                                                                                   \
+    name(a);                                                                                                                      \
+  });                                                                                                                             \
   static void name(const Arguments a)
 #define threadIdx (fake::current->threadIdx)
 #define blockIdx (fake::blockIndex)

@@ -64,6 +64,14 @@ namespace gridWarpgroup {
 #undef LINE
 #undef SLOT
 #undef NOTHING_MORE
+namespace gridWarpgroupGradient {
+#include "../../Sources/CCUDA/kernels/grid_warpgroup_gradient.cu"
+} // namespace gridWarpgroupGradient
+#undef SIDE
+#undef BOX
+#undef PIECES
+#undef STRIPS
+#undef RECORD
 namespace layout {
 #include "../../Sources/CCUDA/kernels/layout.cu"
 } // namespace layout

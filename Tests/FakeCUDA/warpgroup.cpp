@@ -4,13 +4,12 @@
 // they are waited for; of the bulk copies every second lands at once and the others, the last first, when no thread can go on.
 #include "warpgroup.h"
 #include "fake.h"
+#include "tensor_map.h"
 #include <cstring>
 #include <set>
 
 namespace fake {
 namespace {
-
-constexpr unsigned windowStart = 1024;
 
 // MARK: Descriptors
 
@@ -58,28 +57,49 @@ double number(uint16_t bits) {
   return x;
 }
 
-/// D [64, 64] += A [64, 16] B [16, 64] from the fragments of 128 threads; each sum in double and rounded once.
-void multiply(float *const (&c)[128], const unsigned *const (&a)[128], const unsigned char *shared, size_t bytes,
+/// Number (mn, k) of an operand in shared memory.
+class Operand {
+  Matrix matrix;
+  bool isMNMajor;
+  const unsigned char *shared;
+  size_t bytes;
+
+public:
+  Operand(uint64_t descriptor, bool isMNMajor, const unsigned char *shared, size_t bytes)
+      : matrix(descriptor), isMNMajor(isMNMajor), shared(shared), bytes(bytes) {
+    if (gpu.exchangesStrides) std::swap(matrix.leading, matrix.stride);
+    if (matrix.swizzling != 0 && matrix.base != 0) throw Fault{"the fake knows no base offset of a descriptor but 0"};
+  }
+  double operator()(unsigned mn, unsigned k) const {
+    unsigned at = matrix.place(2, isMNMajor, mn, k);
+    bool isInside = at >= gpu.sharedStart && at + 2 <= gpu.sharedStart + bytes;
+    // A GPU reads on; only where that is the fault to be found does the fake.
+    if (!isInside && !gpu.exchangesStrides) throw Fault{"a descriptor leaves the block's shared memory"};
+    uint16_t bits = 0;
+    if (isInside) memcpy(&bits, shared + (at - gpu.sharedStart), 2);
+    return number(bits);
+  }
+};
+
+/// D [64, 64] += A [64, 16] B [16, 64] for 128 threads, A from their fragments or, where those are null, by the descriptor `from`;
+/// each sum in double and rounded once.
+void multiply(float *const (&c)[128], const unsigned *const (&a)[128], uint64_t from, const unsigned char *shared, size_t bytes,
               uint64_t descriptor, bool isMNMajor) {
   static thread_local double left[64][16], right[16][64];
-  Matrix b(descriptor);
-  if (gpu.exchangesStrides) std::swap(b.leading, b.stride);
-  if (b.swizzling != 0 && b.base != 0) throw Fault{"the fake knows no base offset of a descriptor but 0"};
-  for (unsigned t = 0; t < 128; t++)
-    for (unsigned i = 0; i < 8; i++) {
-      unsigned row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8, column = t % 4 * 2 + i % 2 + i / 4 * 8;
-      left[row][column] = number(a[t][i / 2] >> (i % 2 * 16));
-    }
+  if (a[0]) {
+    for (unsigned t = 0; t < 128; t++)
+      for (unsigned i = 0; i < 8; i++) {
+        unsigned row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8, column = t % 4 * 2 + i % 2 + i / 4 * 8;
+        left[row][column] = number(a[t][i / 2] >> (i % 2 * 16));
+      }
+  } else {
+    Operand first(from, false, shared, bytes);
+    for (unsigned m = 0; m < 64; m++)
+      for (unsigned k = 0; k < 16; k++) left[m][k] = first(m, k);
+  }
+  Operand second(descriptor, isMNMajor, shared, bytes);
   for (unsigned k = 0; k < 16; k++)
-    for (unsigned n = 0; n < 64; n++) {
-      unsigned at = b.place(2, isMNMajor, n, k);
-      bool isInside = at >= windowStart && at + 2 <= windowStart + bytes;
-      // A GPU reads on; only where that is the fault to be found does the fake.
-      if (!isInside && !gpu.exchangesStrides) throw Fault{"a descriptor leaves the block's shared memory"};
-      uint16_t bits = 0;
-      if (isInside) memcpy(&bits, shared + (at - windowStart), 2);
-      right[k][n] = number(bits);
-    }
+    for (unsigned n = 0; n < 64; n++) right[k][n] = second(n, k);
   for (unsigned t = 0; t < 128; t++)
     for (unsigned i = 0; i < 32; i++) {
       unsigned row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8, column = i / 4 * 8 + t % 4 * 2 + i % 2;
@@ -139,6 +159,9 @@ struct Pending {
   const void *source;
   int bytes;
   barrier *b;
+  /// Of a box: its map, copied, line and token; `source` is null.
+  fg_tensor_map map;
+  int line, token;
 };
 
 struct Block {
@@ -148,9 +171,33 @@ struct Block {
 };
 thread_local Block block;
 
+/// "Swizzling Modes", 128 bytes: of every 1024 bytes of shared memory, line i of 128 has its eighths exchanged, n by n ^ i.
+/// Outside the matrix ("Out of bound access") there are zeros.
+void landBox(const TensorMap &map, unsigned char *shared, unsigned address, int line, int token) {
+  for (unsigned i = 0; i < map.box[1]; i++)
+    for (unsigned j = 0; j < map.box[0]; j++) {
+      unsigned at = address + i * 128 + j * 2;
+      at ^= (at >> 7 & 7) << 4;
+      uint64_t t = (uint64_t)token + j, l = (uint64_t)line + i;
+      uint16_t bits = 0;
+      if (token >= 0 && line >= 0 && t < map.sizes[0] && l < map.sizes[1])
+        memcpy(&bits, reinterpret_cast<const unsigned char *>(map.address) + l * map.stride + t * 2, 2);
+      memcpy(shared + (at - address), &bits, 2);
+    }
+}
+
 void land(const Pending &copy) {
-  memcpy(copy.target, copy.source, copy.bytes);
+  if (copy.source) memcpy(copy.target, copy.source, copy.bytes);
+  else landBox(TensorMap::decoded(copy.map), static_cast<unsigned char *>(copy.target), sharedAddress(copy.target), copy.line, copy.token);
   complete(copy.b, copy.bytes);
+}
+
+void start(const Pending &copy) {
+  auto *first = static_cast<unsigned char *>(copy.target);
+  if (first < dynamicShared || first + copy.bytes > dynamicShared + dynamicBytes)
+    throw Fault{"a bulk copy leaves the block's shared memory"};
+  if (block.started++ % 2) land(copy);
+  else block.copies.push_back(copy);
 }
 
 /// What the body throws ends the launch from this thread's fibre.
@@ -170,7 +217,7 @@ void known(const barrier *b) {
 } // namespace
 
 unsigned sharedAddress(const void *p) {
-  return (unsigned)(static_cast<const unsigned char *>(p) - dynamicShared) + windowStart;
+  return (unsigned)(static_cast<const unsigned char *>(p) - dynamicShared) + gpu.sharedStart;
 }
 
 void initBarrier(barrier *b, int arrivals) {
@@ -201,12 +248,18 @@ void copyBulk(void *shared, const void *global, int bytes, barrier *b) {
     known(b);
     if ((reinterpret_cast<uintptr_t>(shared) | reinterpret_cast<uintptr_t>(global) | (uintptr_t)bytes) & 15 || bytes <= 0)
       throw Fault{"a bulk copy is not aligned to 16 bytes"};
-    auto *start = static_cast<unsigned char *>(shared);
-    if (start < dynamicShared || start + bytes > dynamicShared + dynamicBytes)
-      throw Fault{"a bulk copy leaves the block's shared memory"};
-    Pending copy = {shared, global, bytes, b};
-    if (block.started++ % 2) land(copy);
-    else block.copies.push_back(copy);
+    start({shared, global, bytes, b, {}, 0, 0});
+  });
+}
+
+/// "cp.async.bulk.tensor": the target aligned to 128 bytes; the whole box counts on the barrier, also where it leaves the matrix.
+void copyBox(void *shared, const fg_tensor_map *map, int line, int token, barrier *b) {
+  guarded([&] {
+    known(b);
+    if (reinterpret_cast<uintptr_t>(map) % 64) throw Fault{"a tensor map is not aligned to 64 bytes"};
+    TensorMap box = TensorMap::decoded(*map);
+    if (sharedAddress(shared) % 1024) throw Fault{"a swizzled box does not begin where a pattern of the swizzling does"};
+    start({shared, nullptr, (int)(box.box[0] * box.box[1] * 2), b, *map, line, token});
   });
 }
 
@@ -215,7 +268,12 @@ void fenceProducts() { current->isFenced = true; }
 
 void multiplyGroup(float *c, const unsigned *a, uint64_t b, bool isMNMajor) {
   if (!current->isFenced) fail("a warpgroup's product follows other accesses to its registers without a fence");
-  current->openProducts.push_back({c, a, b, isMNMajor});
+  current->openProducts.push_back({c, a, 0, b, isMNMajor});
+}
+
+void multiplyGroup(float *c, uint64_t a, uint64_t b) {
+  if (!current->isFenced) fail("a warpgroup's product follows other accesses to its registers without a fence");
+  current->openProducts.push_back({c, nullptr, a, b, false});
 }
 
 void commitProducts() {
@@ -236,12 +294,12 @@ void waitProducts(size_t pending) {
               if (group[t]->products.empty() || group[t]->products.front().size() != group[0]->products.front().size())
                 throw Fault{"the threads of a warpgroup ask for different products"};
               const GroupProduct &mine = group[t]->products.front()[i];
-              if (mine.b != first.b || mine.isMNMajor != first.isMNMajor)
+              if (mine.left != first.left || mine.b != first.b || mine.isMNMajor != first.isMNMajor || !mine.a != !first.a)
                 throw Fault{"the threads of a warpgroup have different descriptors"};
               c[t] = mine.c;
               a[t] = mine.a;
             }
-            multiply(c, a, dynamicShared, dynamicBytes, first.b, first.isMNMajor);
+            multiply(c, a, first.left, dynamicShared, dynamicBytes, first.b, first.isMNMajor);
           }
           for (int t = 0; t < 128; t++) group[t]->products.erase(group[t]->products.begin());
         }
@@ -275,7 +333,28 @@ int fake_group_product(float *c, const unsigned *a, const void *shared, size_t b
     left[t] = a + 4 * t;
   }
   try {
-    fake::multiply(sums, left, static_cast<const unsigned char *>(shared), bytes, descriptor, isMNMajor != 0);
+    fake::multiply(sums, left, 0, static_cast<const unsigned char *>(shared), bytes, descriptor, isMNMajor != 0);
+  } catch (const fake::Fault &) {
+    return 1;
+  }
+  return 0;
+}
+int fake_group_product_of_shared(float *c, const void *shared, size_t bytes, unsigned long long a, unsigned long long b) {
+  float *sums[128];
+  const unsigned *left[128] = {};
+  for (int t = 0; t < 128; t++) sums[t] = c + 32 * t;
+  try {
+    fake::multiply(sums, left, a, static_cast<const unsigned char *>(shared), bytes, b, false);
+  } catch (const fake::Fault &) {
+    return 1;
+  }
+  return 0;
+}
+int fake_copy_box(void *shared, const void *map, int line, int token) {
+  fg_tensor_map copy;
+  memcpy(&copy, map, sizeof copy);
+  try {
+    fake::landBox(fake::TensorMap::decoded(copy), static_cast<unsigned char *>(shared), 1024, line, token);
   } catch (const fake::Fault &) {
     return 1;
   }
@@ -298,4 +377,5 @@ int fake_barrier_arrive(unsigned long long *b, int expectedBytes) {
 void fake_barrier_complete(unsigned long long *b, int bytes) { fake::complete((barrier *)b, bytes); }
 int fake_barrier_has_ended(const unsigned long long *b, int parity) { return fake::hasEnded((const barrier *)b, parity); }
 void fake_exchange_strides(int exchanges) { fake::gpu.exchangesStrides = exchanges != 0; }
+void fake_begin_shared_at(unsigned address) { fake::gpu.sharedStart = address; }
 }

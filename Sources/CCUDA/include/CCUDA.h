@@ -1,5 +1,6 @@
 /* What Filigree calls of NVIDIA's libraries, declared here so that nothing of CUDA is needed to build: the libraries are opened
- * at run time. Names, numbers and layouts are those of CUDA 13.0's public headers (cuda.h, nvrtc.h, cublasLt.h, nvml.h). */
+ * at run time. Names, numbers and layouts are those of CUDA 13.0's public headers (cuda.h, nvrtc.h, cublasLt.h, nvml.h) and
+ * cusparseLt.h. */
 #ifndef CCUDA_H
 #define CCUDA_H
 #include "arguments.h"
@@ -87,6 +88,15 @@ typedef struct fg_driver {
   int (*getErrorString)(int error, const char **text);
 } fg_driver;
 
+/* CUtensorMapDataType, CUtensorMapSwizzle, CUtensorMapL2promotion */
+enum { FG_MAP_BF16 = 9, FG_MAP_SWIZZLE_128 = 3, FG_MAP_PROMOTION_256 = 3 };
+
+/* The driver's maps for bulk copies, a table of their own: drivers before CUDA 12.0 have none. */
+typedef struct fg_tensor_maps {
+  int (*encodeTiled)(fg_tensor_map *map, int type, unsigned rank, void *address, const uint64_t *sizes, const uint64_t *strides,
+                     const unsigned *box, const unsigned *elementStrides, int interleave, int swizzle, int promotion, int fill);
+} fg_tensor_maps;
+
 /* The run-time compiler: libnvrtc.so */
 typedef struct fg_compiler {
   int (*version)(int *major, int *minor);
@@ -140,6 +150,42 @@ typedef struct fg_matmul {
                   const uint64_t *algorithm, void *workspace, size_t workspaceBytes, fg_handle stream);
 } fg_matmul;
 
+/* cudaDataType, cusparseOrder_t, cusparseOperation_t, cusparseComputeType, cusparseLtSparsity_t, cusparseLtMatmulAlg_t and the
+   attributes' numbers, those of cusparseLt.h 0.7.1, 0.8.1 and 0.10.0; of its opaque structures the largest has 1024 bytes. */
+enum { FG_SPARSE_ORDER_ROW = 2, FG_SPARSE_AS_IT_IS = 0, FG_SPARSE_COMPUTE_FP32 = 2, FG_SPARSE_HALF = 0, FG_SPARSE_DEFAULT = 0 };
+enum { FG_SELECTION_ALGORITHM = 0, FG_SELECTION_ALGORITHMS = 1 };
+enum { FG_SPARSE_OBJECT_BYTES = 2048, FG_SPARSE_OBJECT_ALIGNMENT = 16 };
+
+/* Products with a factor that has two of every four: libcusparseLt.so. Objects are memory of the caller. */
+typedef struct fg_sparse {
+  int (*init)(fg_handle handle);
+  int (*destroy)(fg_handle handle);
+  int (*version)(fg_handle handle, int *version);
+  int (*dense)(fg_handle handle, fg_handle matrix, int64_t rows, int64_t columns, int64_t leading, uint32_t alignment, int type,
+               int order);
+  int (*structured)(fg_handle handle, fg_handle matrix, int64_t rows, int64_t columns, int64_t leading, uint32_t alignment, int type,
+                    int order, int sparsity);
+  int (*matrixDestroy)(fg_handle matrix);
+  int (*description)(fg_handle handle, fg_handle description, int operationA, int operationB, fg_handle a, fg_handle b, fg_handle c,
+                     fg_handle d, int compute);
+  int (*selection)(fg_handle handle, fg_handle selection, fg_handle description, int algorithm);
+  int (*selectionSet)(fg_handle handle, fg_handle selection, int attribute, const void *data, size_t bytes);
+  int (*selectionGet)(fg_handle handle, fg_handle selection, int attribute, void *data, size_t bytes);
+  int (*plan)(fg_handle handle, fg_handle plan, fg_handle description, fg_handle selection);
+  int (*planDestroy)(fg_handle plan);
+  int (*workspace)(fg_handle handle, fg_handle plan, size_t *bytes);
+  int (*multiply)(fg_handle handle, fg_handle plan, const void *alpha, const void *a, const void *b, const void *beta, const void *c,
+                  void *d, void *workspace, fg_handle *streams, int32_t count);
+  int (*compressedBytes)(fg_handle handle, fg_handle matrix, size_t *bytes, size_t *bufferBytes);
+  int (*compress)(fg_handle handle, fg_handle matrix, int isA, int operation, const void *dense, void *compressed, void *buffer,
+                  fg_handle stream);
+} fg_sparse;
+
+/* What versions before 0.8 have not, and need not. */
+typedef struct fg_sparse_selection {
+  int (*destroy)(fg_handle selection);
+} fg_sparse_selection;
+
 /* The management library: libnvidia-ml.so.1 */
 typedef struct fg_management {
   int (*init)(void);
@@ -157,8 +203,11 @@ typedef struct fg_energy {
 
 /* The names of the functions in the order of the fields above; null past the last. */
 const char *fg_driver_name(int index);
+const char *fg_tensor_maps_name(int index);
 const char *fg_compiler_name(int index);
 const char *fg_matmul_name(int index);
+const char *fg_sparse_name(int index);
+const char *fg_sparse_selection_name(int index);
 const char *fg_management_name(int index);
 const char *fg_energy_name(int index);
 

@@ -6,6 +6,16 @@
 #ifndef FILIGREE_ARGUMENTS_H
 #define FILIGREE_ARGUMENTS_H
 
+/* CUtensorMap: what the driver makes of a matrix, for bulk copies of its boxes. Aligned as that is where kernels are compiled; Swift
+   reads no such structure, so what has maps begins with them and is a multiple of 128 bytes by itself. */
+typedef struct
+#ifdef __cplusplus
+    alignas(128)
+#endif
+        fg_tensor_map {
+  unsigned long long words[16];
+} fg_tensor_map;
+
 /* y, a: elements [count] */
 typedef struct fg_pointwise {
   const void *a, *b, *c;
@@ -103,6 +113,16 @@ typedef struct fg_pieces {
   long long count;
 } fg_pieces;
 
+/* Every four of a matrix of which run i of them holds the values `held` i ..., at column[k] % 4: as a dense matrix; value[k] is
+   source[k] of the values where `source` is not null. */
+typedef struct fg_dense_runs {
+  const float *value;
+  void *target;
+  const int *column, *source;
+  int held;
+  long long count;
+} fg_dense_runs;
+
 /* dvalues[k][i][j] += sum over tokens of dy[out(row[k], i)] * x[in(column[k], j)]; with splits > 1 the parts of the sum go to
    partial [splits, blocks, outMembers, inMembers] first. Bundles are triples of a row and the first and number of its pieces. */
 typedef struct fg_grid_gradient {
@@ -113,6 +133,20 @@ typedef struct fg_grid_gradient {
   int inMembers, inGroup, inStride;
   int pitch, splits, stages;
 } fg_grid_gradient;
+
+/* The gradient of pieces of 64 x 64 values, from strips of 64 lines of dy and of x, by tiles of up to 12 pieces and 13 strips. The
+   maps have boxes of 64 tokens and 64 lines. tile [tiles, 40]: how many strips of dy, strips in all, pieces; the first line of each
+   strip, those of dy first; at 16 + 2 p piece p's strips (of dy in the low byte, of x in the next, counted in the tile) and its place
+   among the pieces of the values, block after block and by rows within it. `strips` is the most that a tile has. */
+typedef struct fg_grid_warpgroup_gradient {
+  fg_tensor_map dy, x;
+  float *dvalues, *partial;
+  const int *tile;
+  long long count;
+  int outMembers, inMembers;
+  int pitch, splits, stages, strips;
+  long long filling[9];
+} fg_grid_warpgroup_gradient;
 
 /* target[i] += partial[0][i] + partial[1][i] + ... */
 typedef struct fg_partials {

@@ -5,7 +5,9 @@
 #include "arguments.h"
 
 #ifndef FILIGREE_HOST
-#define KERNEL(name, threads, Arguments) extern "C" __global__ void __launch_bounds__(threads, 1) name(const Arguments a)
+// The arguments stay where the launch puts them: a tensor map among them has an address.
+#define KERNEL(name, threads, Arguments)                                                                                         \
+  extern "C" __global__ void __launch_bounds__(threads, 1) name(const __grid_constant__ Arguments a)
 #define SHARED __shared__
 #define DYNAMIC_SHARED(Type, name) extern __shared__ __align__(128) unsigned char dynamicShared[]; Type *name = (Type *)dynamicShared
 #define DEVICE static __device__ __forceinline__

@@ -56,16 +56,9 @@ template <int S> DEVICE void gridGradient(const fg_grid_gradient &a) {
   float *total = (float *)ring;
   for (int turn = 0; turn < P::steps; turn++) {
     if (share == turn)
-#pragma unroll
-      for (int f = 0; f < P::fragments; f++)
-#pragma unroll
-        for (int n = 0; n < P::width / 8; n++)
-#pragma unroll
-          for (int c = 0; c < 4; c++) {
-            int row = (warpRow * P::fragments + f) * 16 + c / 2 * 8 + lane / 4, column = warpColumn * P::width + n * 8 + lane % 4 * 2 + c % 2;
-            float old = turn == 0 ? 0.0f : total[row * (S + 4) + column];
-            total[row * (S + 4) + column] = old + sum[f][n][c];
-          }
+      eachPair(sum, warpRow * P::fragments * 16, warpColumn * P::width, lane, [&](int row, int column, float first, float second) {
+        put2(total + row * (S + 4) + column, turn > 0, first, second);
+      });
     __syncthreads();
   }
   long long base = ((long long)k * a.outMembers + first) * a.inMembers + second;

@@ -58,19 +58,12 @@ template <int S> DEVICE void bundleGradient(const fg_grid_gradient &a) {
       multiplyLines<P::fragments, P::width>(sum, rows + j, columns + j, STRIDE, count * S - warpColumn * P::width, lane);
   });
   float *target = a.splits == 1 ? a.dvalues : a.partial + (long long)part * a.blocks * a.outMembers * a.inMembers;
-#pragma unroll
-  for (int n = 0; n < P::width / 8; n++) {
-    int column = warpColumn * P::width + n * 8 + lane % 4 * 2, at = piece + column / S;
-    if (column >= count * S) break;
-#pragma unroll
-    for (int f = 0; f < P::fragments; f++)
-#pragma unroll
-      for (int half = 0; half < 2; half++) {
-        int row = first + (warpRow * P::fragments + f) * 16 + half * 8 + lane / 4;
-        float *value = target + ((long long)(at / across) * a.outMembers + row) * a.inMembers + at % across * S + column % S;
-        put2(value, a.splits == 1, sum[f][n][2 * half], sum[f][n][2 * half + 1]);
-      }
-  }
+  eachPair(sum, first + warpRow * P::fragments * 16, warpColumn * P::width, lane, [&](int row, int column, float one, float two) {
+    if (column >= count * S) return;
+    int at = piece + column / S;
+    float *value = target + ((long long)(at / across) * a.outMembers + row) * a.inMembers + at % across * S + column % S;
+    put2(value, a.splits == 1, one, two);
+  });
 }
 
 KERNEL(grid_tensor_gradient_shared_16, 256, fg_grid_gradient) { bundleGradient<16>(a); }

@@ -81,13 +81,13 @@ DEVICE void fill(const fg_grid_warpgroup &a, const Ring &ring, int lane) {
 }
 
 /// y of one strip and 16 tokens: a lane has two rows of a token, and after an exchange two tokens of a row.
-DEVICE void storeStrip(const fg_grid_warpgroup &a, const float (&sum)[32], int row, int token, int lane) {
+DEVICE void storeStrip(const fg_grid_warpgroup &a, const float (&sum)[8][4], int row, int token, int lane) {
   int odd = lane >> 2 & 1;
 #pragma unroll
   for (int n = 0; n < 8; n++)
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      float own = sum[4 * n + 2 * half], next = sum[4 * n + 2 * half + 1];
+      float own = sum[n][2 * half], next = sum[n][2 * half + 1];
       float other = shuffleXor(odd ? own : next, 4);
       bf16 *y = (bf16 *)a.y + (long long)(row + n * 8 + lane % 4 * 2 + odd) * a.pitch + token + half * 8 + lane / 4 - odd;
       put2(y, a.accumulate, odd ? other : own, odd ? next : other);
@@ -116,7 +116,7 @@ template <bool transposed> DEVICE void warpgroupProduct(const fg_grid_warpgroup 
   __syncthreads();
   if (warp == 0)
     for (int s = 0; s < a.stages - 1; s++) fill(a, ring, lane);
-  float sum[STRIPS][32] = {};
+  float sum[STRIPS][8][4] = {};
   unsigned parity = 0;
   int slot = 0;
   while (true) {
@@ -156,7 +156,7 @@ template <bool transposed> DEVICE void warpgroupProduct(const fg_grid_warpgroup 
         int row = a.row[tile % a.tiles * STRIPS + p];
         if (isInside && row >= 0) storeStrip(a, sum[p], row, token + warp % 4 * 16, lane);
 #pragma unroll
-        for (int i = 0; i < 32; i++) sum[p][i] = 0.0f;
+        for (int i = 0; i < 32; i++) sum[p][i / 4][i % 4] = 0.0f;
       }
     }
     if (++slot == a.stages) {

@@ -53,6 +53,23 @@ KERNEL(narrow_pieces, 256, fg_pieces) {
   }
 }
 
+/// The dense matrix that a library compresses again, in the elements' type.
+KERNEL(narrow_runs, 256, fg_dense_runs) {
+  EACH(i) {
+    float four[4] = {};
+    for (int h = 0; h < a.held; h++) {
+      long long k = i * a.held + h;
+      float value = a.value[a.source ? a.source[k] : k];
+#pragma unroll
+      for (int j = 0; j < 4; j++)
+        if ((a.column[k] & 3) == j) four[j] = value;
+    }
+    element *target = (element *)a.target + 4 * i;
+    store2(target, four[0], four[1]);
+    store2(target + 2, four[2], four[3]);
+  }
+}
+
 /// target[i] = source[index[i]], - source[~index[i]] where that is negative, 0 where it is the least number.
 KERNEL(expand, 256, fg_gather) {
   EACH(i) {

@@ -58,15 +58,9 @@ template <int M> DEVICE void runsGradient(const fg_runs &a) {
   });
   __syncthreads();
   float *total = (float *)ring;
-#pragma unroll
-  for (int f = 0; f < P::fragments; f++)
-#pragma unroll
-    for (int n = 0; n < P::width / 8; n++)
-#pragma unroll
-      for (int c = 0; c < 4; c++) {
-        int row = (warpRow * P::fragments + f) * 16 + c / 2 * 8 + lane / 4, column = warpColumn * P::width + n * 8 + lane % 4 * 2 + c % 2;
-        total[row * (COLUMNS + 4) + column] = sum[f][n][c];
-      }
+  eachPair(sum, warpRow * P::fragments * 16, warpColumn * P::width, lane, [&](int row, int column, float one, float two) {
+    put2(total + row * (COLUMNS + 4) + column, false, one, two);
+  });
   __syncthreads();
   int kept = smaller(COLUMNS, a.lines - second) / 2;
   for (int i = threadIdx.x; i < M * kept; i += 256) {

@@ -166,4 +166,20 @@ DEVICE void multiplyLines(float (&sum)[fragments][width / 8][4], const bf16 *lef
     }
   }
 }
+
+/// The numbers of a fragment c [16, 8 eights] that begins at (row, column), two neighbours at a time: body(row, column, first, second).
+template <int eights, typename Body>
+DEVICE void eachPair(const float (&sum)[eights][4], int row, int column, int lane, const Body &body) {
+#pragma unroll
+  for (int n = 0; n < eights; n++)
+#pragma unroll
+    for (int half = 0; half < 2; half++)
+      body(row + half * 8 + lane / 4, column + n * 8 + lane % 4 * 2, sum[n][2 * half], sum[n][2 * half + 1]);
+}
+/// The same for such fragments one below the other.
+template <int fragments, int eights, typename Body>
+DEVICE void eachPair(const float (&sum)[fragments][eights][4], int row, int column, int lane, const Body &body) {
+#pragma unroll
+  for (int f = 0; f < fragments; f++) eachPair(sum[f], row + f * 16, column, lane, body);
+}
 #endif

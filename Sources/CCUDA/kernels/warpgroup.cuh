@@ -1,14 +1,18 @@
-// Steps of a warpgroup (four warps that begin at a multiple of four) on sm_90a: wgmma with A in registers and B in shared memory,
-// bulk copies that complete on barriers in shared memory.
+// Steps of a warpgroup (four warps that begin at a multiple of four) on sm_90a: wgmma with A in registers or shared memory and B in
+// shared memory, bulk copies that complete on barriers in shared memory.
 //
 // wgmma.m64n64k16: warp w of the group has rows 16 w ..< 16 (w + 1) of A [64, 16] and of D [64, 64]; within them A's fragment lies
-// as that of mma.m16n8k16 does (tensor.cuh), and D's, for the eight columns from 8 n on, is c[4 n ..< 4 n + 4] as there (PTX ISA,
-// "Matrix Fragments for wgmma.mma_async.m64nNk16").
+// as that of mma.m16n8k16 does (tensor.cuh), and D's, for the eight columns from 8 n on, is c[n] as there (PTX ISA, "Matrix
+// Fragments for wgmma.mma_async.m64nNk16").
 //
 // B [16 steps, 64 columns] is read by a descriptor without swizzling, from tiles of 8 x 8 numbers, 16 bytes a line, 128 in all:
 // K-major, where a line has 8 steps of a column, tiles lie `leading` bytes apart along the steps and `stride` along the columns;
 // MN-major, where a line has 8 columns of a step, `leading` along the steps too and `stride` along the columns (PTX ISA, "Strides",
 // "Canonical Layouts", "Matrix Descriptor Format").
+//
+// A box of 64 lines of 64 numbers, copied through a tensor map that swizzles by 128 bytes, is K-major for both operands: line i lies
+// at 128 i bytes, and its eighths are exchanged, n by n ^ (i % 8). Eight lines are a pattern, which begins at a multiple of 1024;
+// `stride` is from one to the next, and 16 steps further is 32 bytes further (PTX ISA, "Swizzling Modes").
 #ifndef FILIGREE_WARPGROUP
 #define FILIGREE_WARPGROUP
 #include "tensor.cuh"
@@ -65,20 +69,30 @@ DEVICE void commitProducts() { asm volatile("wgmma.commit_group.sync.aligned;" :
 /// Waits until at most `pending` groups of products are on their way.
 template <int pending> DEVICE void waitProducts() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(pending) : "memory"); }
 
+/// Starts the copy of the box that begins at this line and token; its bytes count on `b` when they have landed.
+DEVICE void copyBox(void *shared, const fg_tensor_map *map, int line, int token, barrier *b) {
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];"
+               ::"r"(sharedAddress(shared)), "l"(map), "r"(token), "r"(line), "r"(sharedAddress(b)) : "memory");
+}
+
+#define GROUP_SUMS                                                                                                               \
+  "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                                                      \
+  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+#define GROUP_SUM(c) "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+#define GROUP_PRODUCT(c, operands, ...)                                                                                          \
+  asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " GROUP_SUMS operands                                       \
+               : GROUP_SUM(c[0]), GROUP_SUM(c[1]), GROUP_SUM(c[2]), GROUP_SUM(c[3]), GROUP_SUM(c[4]), GROUP_SUM(c[5]),           \
+                 GROUP_SUM(c[6]), GROUP_SUM(c[7])                                                                                \
+               : __VA_ARGS__)
+#define GROUP_REGISTERS(a, b) "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b)
 /// c += a b, when it is waited for; `b` in K-major tiles, or in MN-major ones.
-#define GROUP_PRODUCT(c, a, b, major)                                                                                            \
-  asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "                                                           \
-               "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                                         \
-               "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "                               \
-               "{%32, %33, %34, %35}, %36, 1, 1, 1, " major ";"                                                                  \
-               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]), "+f"(c[4]), "+f"(c[5]), "+f"(c[6]), "+f"(c[7]), "+f"(c[8]),     \
-                 "+f"(c[9]), "+f"(c[10]), "+f"(c[11]), "+f"(c[12]), "+f"(c[13]), "+f"(c[14]), "+f"(c[15]), "+f"(c[16]),          \
-                 "+f"(c[17]), "+f"(c[18]), "+f"(c[19]), "+f"(c[20]), "+f"(c[21]), "+f"(c[22]), "+f"(c[23]), "+f"(c[24]),         \
-                 "+f"(c[25]), "+f"(c[26]), "+f"(c[27]), "+f"(c[28]), "+f"(c[29]), "+f"(c[30]), "+f"(c[31])                       \
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b))
-template <bool isMNMajor> DEVICE void multiplyGroup(float (&c)[32], const unsigned (&a)[4], unsigned long long b) {
-  if (isMNMajor) GROUP_PRODUCT(c, a, b, "1");
-  else GROUP_PRODUCT(c, a, b, "0");
+template <bool isMNMajor> DEVICE void multiplyGroup(float (&c)[8][4], const unsigned (&a)[4], unsigned long long b) {
+  if (isMNMajor) GROUP_PRODUCT(c, "{%32, %33, %34, %35}, %36, 1, 1, 1, 1;", GROUP_REGISTERS(a, b));
+  else GROUP_PRODUCT(c, "{%32, %33, %34, %35}, %36, 1, 1, 1, 0;", GROUP_REGISTERS(a, b));
+}
+/// The same with both in shared memory, K-major.
+DEVICE void multiplyGroup(float (&c)[8][4], unsigned long long a, unsigned long long b) {
+  GROUP_PRODUCT(c, "%32, %33, 1, 1, 1, 0, 0;", "l"(a), "l"(b));
 }
 #endif
 
@@ -88,5 +102,9 @@ DEVICE unsigned long long descriptor(const void *tiles, int leading, int stride)
   return (unsigned long long)((sharedAddress(tiles) & 0x3ffff) >> 4) | (unsigned long long)(leading >> 4) << 16 |
          (unsigned long long)(stride >> 4) << 32;
 }
+
+/// The descriptor of a box from a tensor map that swizzles by 128 bytes, or of its steps from a multiple of 16 on. A leading distance
+/// is not looked at; by convention it is 16.
+DEVICE unsigned long long boxDescriptor(const bf16 *box) { return descriptor(box, 16, 1024) | 1ull << 62; }
 #endif
 #endif

@@ -39,6 +39,7 @@ public final class CUDADevice: Device, @unchecked Sendable {
   let shadows = CUDAShadows()
   let warpgroups: CUDATrust
   let matmul = Mutex<CUDAMatmul?>(nil)
+  let sparse = Mutex<CUDASparse?>(nil)
   private let flopCount = Atomic<Int>(0)
   private let spare = Mutex<[Int: [Buffer]]>([:])
   private let constants = Mutex<[String: Vector]>([:])

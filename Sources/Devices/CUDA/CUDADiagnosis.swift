@@ -31,13 +31,13 @@ package struct CUDADiagnosis: Sendable {
     }
   }
 
-  /// What the check of the warpgroups' kernels finds, or why there can be none.
+  /// What the check of the warpgroups' kernels finds, or why there can be none, and who multiplies with 2:4.
   static func check(_ libraries: CUDALibraries, cache: URL?) -> [String] {
     do {
       let device = try CUDADevice(libraries, precision: .bf16, cache: cache)
-      return try device.kernelCheck().map { [$0] } ?? []
+      return [try device.kernelCheck(), try device.sparseLibrary()].compactMap { $0 }
     } catch {
-      return ["wgmma kernels were not checked: \((error as? Refusal)?.sentence ?? "\(error)")"]
+      return ["the kernels were not checked: \((error as? Refusal)?.sentence ?? "\(error)")"]
     }
   }
 
@@ -67,7 +67,8 @@ package struct CUDADiagnosis: Sendable {
       "dense and batched products (dense, block-diagonal, low-rank, Monarch, BTT)"
         + (libraries.hasMatmul ? "" : ": missing, they need cuBLASLt"),
       "block-sparse products on tensor cores (sides of 16 or a multiple)" + own,
-      "grid products of any other blocks" + own, "compressed-row products (csr, fan-in, N:M, diagonals)" + own,
+      "grid products of any other blocks" + own,
+      "2:4 and V:N:M on sparse tensor cores" + own, "compressed-row products (csr, fan-in, N:M, diagonals)" + own,
       "embedding, RMSNorm, RoPE, attention, SwiGLU, cross-entropy, AdamW" + own,
     ]
   }

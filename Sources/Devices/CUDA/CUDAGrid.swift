@@ -171,6 +171,12 @@ extension CUDADevice {
     guard x.tokens > 0 else { return }
     wrote(dvalues)
     if grid.isDiagonal, try gradientByLibrary(grid, dy: dy, x: x, into: dvalues) { return }
+    if try gradientByWarpgroups(grid, dy: dy, x: x, into: dvalues) { return }
+    try gradientByOwnKernels(grid, dy: dy, x: x, into: dvalues)
+  }
+
+  /// By mma.sync where blocks suit it, else by the general kernel.
+  func gradientByOwnKernels(_ grid: BlockGrid, dy: Activations, x: Activations, into dvalues: Vector) throws {
     let table = try tables.grid(grid, on: self)
     var a = fg_grid_gradient()
     a.dy = UnsafeRawPointer(dy.buffer.address)
@@ -209,13 +215,13 @@ extension CUDADevice {
 
   private func gradientOnTensorCores(_ grid: BlockGrid, _ arguments: fg_grid_gradient, into dvalues: Vector) throws {
     var a = arguments
-    let side = min(BlockGrid.tile(grid.outputs.members), BlockGrid.tile(grid.inputs.members)), stride = 72
+    let side = grid.gradientSide, stride = 72, tiles = grid.count / (side * side)
     if try gradientShared(grid, a, side: side, into: dvalues) { return }
     let (stages, shared) = ring(stageBytes: 2 * side * stride * 2, atLeast: side * (side + 4) * 4)
     a.stages = Int32(stages)
     try launchInShares(
-      "grid_tensor_gradient_\(side)", of: "grid_tensor_gradient.cu", tiles: grid.count / (side * side),
-      steps: Int(a.pitch) / 64, shared: shared, into: dvalues
+      "grid_tensor_gradient_\(side)", of: "grid_tensor_gradient.cu", tiles: tiles,
+      shares: shares(tiles: tiles, steps: Int(a.pitch) / 64), shared: shared, into: dvalues
     ) { splits, partial in
       a.splits = Int32(splits)
       a.partial = partial
@@ -223,15 +229,18 @@ extension CUDADevice {
     }
   }
 
-  /// Launches a gradient of `tiles` blocks over `steps` steps of tokens, which are cut where there are few tiles; the shares of a
-  /// sum are then added to `dvalues` in order. `arguments` gets the number of shares and the memory for them.
+  /// Shares of the tokens for two blocks on each multiprocessor, each long enough to be worth its sum.
+  func shares(tiles: Int, steps: Int) -> Int {
+    let wanted = (2 * context.multiprocessors + tiles - 1) / max(1, tiles)
+    return max(1, min(wanted, steps / 8, 32))
+  }
+
+  /// Launches a gradient of `tiles` blocks for each share of the tokens; the shares of a sum are then added to `dvalues` in order.
+  /// `arguments` gets the number of shares and the memory for them.
   func launchInShares<Arguments>(
-    _ kernel: String, of source: String, tiles: Int, steps: Int, shared: Int, into dvalues: Vector,
+    _ kernel: String, of source: String, tiles: Int, shares splits: Int, shared: Int, into dvalues: Vector,
     _ arguments: (_ splits: Int, _ partial: UnsafeMutablePointer<Float>?) -> Arguments
   ) throws {
-    // Enough shares for two blocks on each multiprocessor, each long enough to be worth its sum.
-    let wanted = (2 * context.multiprocessors + tiles - 1) / max(1, tiles)
-    let splits = max(1, min(wanted, steps / 8, 32))
     guard splits > 1 else {
       return try launch(kernel, of: source, grid: (tiles, 1), shared: shared, arguments(1, nil))
     }
@@ -259,6 +268,9 @@ extension BlockGrid {
   var suitsTensorCores: Bool {
     outputs.stride == 1 && inputs.stride == 1 && outputs.members.isMultiple(of: 16) && inputs.members.isMultiple(of: 16)
   }
+
+  /// The side of mma.sync's tiles of the weight gradient.
+  var gradientSide: Int { min(BlockGrid.tile(outputs.members), BlockGrid.tile(inputs.members)) }
 
   /// The largest of 16, 32, 64 and 128 that divides a side.
   static func tile(_ members: Int) -> Int { [128, 64, 32, 16].first { members.isMultiple(of: $0) } ?? 16 }

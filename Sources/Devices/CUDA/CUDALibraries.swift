@@ -8,6 +8,11 @@ package final class CUDALibraries: @unchecked Sendable {
   /// Nil where the library is missing; ``compilerOrRefusal()`` and its like say so.
   private let compiler: fg_compiler?
   private let matmul: fg_matmul?
+  /// Nil where the library is missing; its selections are released by versions from 0.8 on.
+  let sparse: fg_sparse?
+  let sparseSelection: fg_sparse_selection?
+  /// Nil where the driver is older than CUDA 12.0.
+  let tensorMaps: fg_tensor_maps?
   let management: fg_management?
   let energy: fg_energy?
   /// Empty when the functions did not come from files.
@@ -78,8 +83,11 @@ package final class CUDALibraries: @unchecked Sendable {
     }
     self.driver = driver
     self.found = found
+    tensorMaps = table(.driver, fg_tensor_maps.self, fg_tensor_maps_name)
     compiler = table(.compiler, fg_compiler.self, fg_compiler_name)
     matmul = table(.matmul, fg_matmul.self, fg_matmul_name)
+    sparse = table(.semiStructured, fg_sparse.self, fg_sparse_name)
+    sparseSelection = table(.semiStructured, fg_sparse_selection.self, fg_sparse_selection_name)
     management = table(.management, fg_management.self, fg_management_name)
     energy = table(.management, fg_energy.self, fg_energy_name)
   }

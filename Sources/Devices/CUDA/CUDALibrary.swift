@@ -25,7 +25,7 @@ package struct CUDALibrary: Sendable {
       case .compiler: "without it only kernels that are in the cache run"
       case .matmul: "without it dense, block-diagonal, low-rank, Monarch and BTT do not run, and so no model"
       case .management: "without it the driver's version and the GPU's energy are not known"
-      case .semiStructured: "not used yet: 2:4 runs as compressed rows, without sparse tensor cores"
+      case .semiStructured: "without it 2:4 is multiplied by this program's own kernels alone, mma.sp"
       }
     }
   }

@@ -23,14 +23,19 @@ extension CUDADevice {
     let stage = tile * (kept + pad) + tile / 16 * CUDADevice.step + CUDADevice.step * (CUDADevice.tokens + pad)
     let (stages, shared) = ring(stageBytes: stage * 2, isAlone: tile >= 128)
     let table = try tables.runs(pattern, runs, on: self)
-    var a = arguments(runs, table, pitch: x.pitch)
-    a.value = UnsafeRawPointer(try packed(values, runs, table))
-    a.x = UnsafeRawPointer(x.buffer.address)
-    a.y = y.buffer.address
-    a.accumulate = accumulate ? 1 : 0
-    a.stages = Int32(stages)
-    let tiles = runs.paddedRows / tile * ((x.pitch + CUDADevice.tokens - 1) / CUDADevice.tokens)
-    try launch("runs_tensor_\(tile)", of: "runs_tensor.cu", grid: (tiles, 1), shared: shared, a)
+    func own(_ target: UnsafeMutableRawPointer, accumulate: Bool) throws {
+      var a = arguments(runs, table, pitch: x.pitch)
+      a.value = UnsafeRawPointer(try packed(values, runs, table))
+      a.x = UnsafeRawPointer(x.buffer.address)
+      a.y = target
+      a.accumulate = accumulate ? 1 : 0
+      a.stages = Int32(stages)
+      let tiles = runs.paddedRows / tile * ((x.pitch + CUDADevice.tokens - 1) / CUDADevice.tokens)
+      try launch("runs_tensor_\(tile)", of: "runs_tensor.cu", grid: (tiles, 1), shared: shared, a)
+    }
+    if try !multiplyBySparseLibrary(pattern, values, runs, x, into: y, accumulate: accumulate, own: own) {
+      try own(y.buffer.address, accumulate: accumulate)
+    }
     return true
   }
 
@@ -52,10 +57,10 @@ extension CUDADevice {
     a.dvalue = dvalues.pointer
     a.count = Int64(pattern.count)
     a.stages = Int32(stages)
+    let tiles = runs.paddedRows / tile * ((runs.lines + columns - 1) / columns)
     try launchInShares(
-      "runs_tensor_gradient_\(tile)", of: "runs_tensor_gradient.cu",
-      tiles: runs.paddedRows / tile * ((runs.lines + columns - 1) / columns), steps: x.pitch / CUDADevice.step,
-      shared: shared, into: dvalues
+      "runs_tensor_gradient_\(tile)", of: "runs_tensor_gradient.cu", tiles: tiles,
+      shares: shares(tiles: tiles, steps: x.pitch / CUDADevice.step), shared: shared, into: dvalues
     ) { splits, partial in
       a.splits = Int32(splits)
       a.partial = partial

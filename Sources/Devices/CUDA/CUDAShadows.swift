@@ -1,11 +1,11 @@
 import Synchronization
 
-/// The bf16 copies of weights, in their order, in pieces or packed for a pattern, and whether the weights have changed since.
+/// The bf16 copies of weights, in their order, in pieces, or packed or compressed for a pattern, and whether the weights have changed since.
 ///
 /// Every write to a vector marks its allocation; a copy is stale once its allocation was marked after it was made.
 final class CUDAShadows: @unchecked Sendable {
   enum Form: Hashable {
-    case narrow, packed, packedTransposed, pieces
+    case narrow, packed, packedTransposed, pieces, compressed, compressedTransposed
   }
 
   private struct Key: Hashable {

@@ -5,7 +5,7 @@ import CCUDA
 /// of a row in the gradient. Taken where counting says that they read less, and there are enough of them for the chip.
 extension CUDADevice {
   static let height = 256
-  private static let width = 256
+  static let gradientWidth = 256
   private static let tokens = 128
   private static let depth = 64
   private static let pad = 8
@@ -58,19 +58,19 @@ extension CUDADevice {
   func gradientShared(
     _ grid: BlockGrid, _ arguments: fg_grid_gradient, side: Int, into dvalues: Vector
   ) throws -> Bool {
-    let pieces = grid.blocks * (grid.inputs.members / side), share = CUDADevice.width / side
+    let pieces = grid.blocks * (grid.inputs.members / side), share = CUDADevice.gradientWidth / side
     let table = try tables.bundles(grid, side: side, share: share, on: self)
     // As much of dy as of x alone, as much as there are bundles together.
     guard 5 * table.bundles <= 4 * pieces else { return false }
-    let stageBytes = (side + CUDADevice.width) * (CUDADevice.depth + CUDADevice.pad) * 2
+    let stageBytes = (side + CUDADevice.gradientWidth) * (CUDADevice.depth + CUDADevice.pad) * 2
     let (stages, shared) = ring(stageBytes: stageBytes, isAlone: side == 128)
     var a = arguments
     a.bundle = table.bundle
     a.stages = Int32(stages)
+    let tiles = table.bundles * (grid.outputs.members / side)
     try launchInShares(
-      "grid_tensor_gradient_shared_\(side)", of: "grid_tensor_gradient_shared.cu",
-      tiles: table.bundles * (grid.outputs.members / side), steps: Int(a.pitch) / CUDADevice.depth, shared: shared,
-      into: dvalues
+      "grid_tensor_gradient_shared_\(side)", of: "grid_tensor_gradient_shared.cu", tiles: tiles,
+      shares: shares(tiles: tiles, steps: Int(a.pitch) / CUDADevice.depth), shared: shared, into: dvalues
     ) { splits, partial in
       a.splits = Int32(splits)
       a.partial = partial

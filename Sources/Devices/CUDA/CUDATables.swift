@@ -6,7 +6,7 @@ import Synchronization
 final class CUDATables: @unchecked Sendable {
   /// What a pattern's arrays are arranged for.
   private enum Form: Hashable {
-    case plain, runs, transposedRuns, sharedRows, sharedColumns, bundles, strips, transposedStrips
+    case plain, runs, transposedRuns, sharedRows, sharedColumns, bundles, strips, transposedStrips, gradientTiles
   }
 
   private struct Key: Hashable {
@@ -17,7 +17,7 @@ final class CUDATables: @unchecked Sendable {
   private struct Entry {
     weak var owner: AnyObject?
     let buffers: [Buffer]
-    /// How many numbers each has.
+    /// How many numbers each has, or what else was counted of them.
     let counts: [Int]
     let serial: Int
   }
@@ -73,6 +73,14 @@ final class CUDATables: @unchecked Sendable {
     let tiles: Int
     /// Columns met by all tiles together.
     let met: Int
+  }
+
+  struct GradientTiles {
+    let tile: UnsafePointer<Int32>
+    let tiles: Int
+    /// Strips of all tiles together, and of the tile that has most.
+    let strips: Int
+    let most: Int
   }
 
   func expansion(_ e: Expansion, on device: CUDADevice) throws -> Expanded {
@@ -145,6 +153,17 @@ final class CUDATables: @unchecked Sendable {
     return (p[0], counts[0] / 3)
   }
 
+  func gradientTiles(_ g: BlockGrid, on device: CUDADevice) throws -> GradientTiles {
+    func counted(_ arrays: [[Int32]]) -> [Int] {
+      let counts = Devices.GradientTiles.counts(of: arrays[0])
+      return [counts.tiles, counts.strips, counts.most]
+    }
+    let (_, counts, p) = try entry(g, .gradientTiles, on: device, counted: counted) {
+      [Devices.GradientTiles(g).record]
+    }
+    return GradientTiles(tile: p[0], tiles: counts[0], strips: counts[1], most: counts[2])
+  }
+
   /// cosine and sine [half, positions], from the CPU's panels of 16 positions.
   func rope(
     _ r: RotaryEmbedding, on device: CUDADevice
@@ -181,7 +200,8 @@ final class CUDATables: @unchecked Sendable {
   }
 
   private func entry(
-    _ owner: AnyObject, _ form: Form, on device: CUDADevice, _ arrays: () -> [[Int32]]
+    _ owner: AnyObject, _ form: Form, on device: CUDADevice, counted: ([[Int32]]) -> [Int] = { $0.map(\.count) },
+    _ arrays: () -> [[Int32]]
   ) throws -> (serial: Int, counts: [Int], pointers: [UnsafePointer<Int32>]) {
     let key = Key(owner: ObjectIdentifier(owner), form: form)
     let found = state.withLock { state in
@@ -196,7 +216,7 @@ final class CUDATables: @unchecked Sendable {
       (serial, counts, buffers) = found
     } else {
       let arrays = arrays()
-      counts = arrays.map(\.count)
+      counts = counted(arrays)
       buffers = try arrays.map { numbers in
         let buffer = try device.allocate(byteCount: max(4, numbers.count * 4))
         try numbers.withUnsafeBytes { try device.send($0, to: buffer.address) }

@@ -33,7 +33,8 @@ final class CUDATrust: Sendable {
 
   /// The verdict on a kernel; `check` is run where there is none yet.
   /// - Throws: what the check throws where the GPU cannot be used afterwards.
-  func verdict(_ kernel: String, on device: CUDADevice, _ check: () throws -> Bool) throws -> Verdict {
+  func verdict(_ kernel: String, of source: String, on device: CUDADevice, _ check: () throws -> Bool) throws -> Verdict
+  {
     if trustsAll { return .agreed }
     return try state.withLock { state in
       if let known = state.verdicts[kernel] { return known }
@@ -41,7 +42,7 @@ final class CUDATrust: Sendable {
         state.choices
         ?? CUDAChoices("\(device.gpuName) kernels", folder: device.cacheFolder)
       state.choices = choices
-      let key = "\(kernel) \(device.modules.identity(of: "grid_warpgroup.cu"))"
+      let key = "\(kernel) \(device.modules.identity(of: source))"
       let verdict: Verdict
       if choices[key]?.first == Mark.begun.rawValue {
         verdict = .unfinished(choices.path)

@@ -89,30 +89,42 @@ extension CUDADevice {
 
   /// Whether this GPU computes with the kernel what it computes with mma.sync; found out before its first use.
   func isTrusted(_ kernel: String) throws -> Bool {
-    try warpgroups.verdict(kernel, on: self) { try checkWarpgroups(transposed: kernel.hasSuffix("transposed")) }
-      == .agreed
+    if kernel == CUDADevice.warpgroupGradient {
+      return try warpgroups.verdict(kernel, of: "grid_warpgroup_gradient.cu", on: self) {
+        try checkWarpgroupGradient()
+      } == .agreed
+    }
+    return try warpgroups.verdict(kernel, of: "grid_warpgroup.cu", on: self) {
+      try checkWarpgroups(transposed: kernel.hasSuffix("transposed"))
+    } == .agreed
   }
 
   /// What the check of the warpgroups' kernels found on this GPU, in one sentence; nil where no check applies.
   public func kernelCheck() throws -> String? {
     guard precision == .bf16, context.capability == (9, 0) else { return nil }
-    let kernels = [false, true].map(CUDADevice.warpgroupKernel)
+    let kernels = [false, true].map(CUDADevice.warpgroupKernel) + [CUDADevice.warpgroupGradient]
     return warpgroups.sentence(try kernels.map { (kernel: $0, isUsed: try isTrusted($0)) })
   }
 
-  /// A small product by both kernels: asymmetric random numbers, rows of 0 to 5 blocks, blocks that are not square, tiles of the
-  /// warpgroups that one block has to draw one after another, the last of them half empty; y overwritten from NaN, or added to.
-  ///
-  /// Both sum the same products of bf16 numbers in fp32. A sum of n terms of absolute value s in all may differ from the exact one
-  /// by n 2^-22 s where a tensor core cuts off what it adds, instead of rounding it, and by half an ulp of bf16 when it is stored.
-  private func checkWarpgroups(transposed: Bool) throws -> Bool {
-    let lengths = [3, 0, 5, 1, 2, 4, 1], tokens = 150
+  /// A grid whose rows have no to five blocks of 64 x 128, and asymmetric random numbers.
+  func checkedGrid() throws -> (grid: BlockGrid, drawn: (Int) -> [Float]) {
+    let lengths = [3, 0, 5, 1, 2, 4, 1]
     var generator = SeededGenerator(seed: 20)
     let grid = try BlockGrid(
       outputs: .contiguous(groups: lengths.count, members: 64), inputs: .contiguous(groups: 5, members: 128),
       rowStart: lengths.reduce(into: [Int32(0)]) { $0.append($0.last! + Int32($1)) },
       column: lengths.flatMap { generator.sample($0, below: 5).sorted().map { Int32($0) } })
-    func drawn(_ count: Int) -> [Float] { (0..<count).map { _ in Float(generator.normal()) } }
+    return (grid, { count in (0..<count).map { _ in Float(generator.normal()) } })
+  }
+
+  /// A small product by both kernels: tiles of the warpgroups that one block has to draw one after another, the last of them half
+  /// empty; y overwritten from NaN, or added to.
+  ///
+  /// Both sum the same products of bf16 numbers in fp32. A sum of n terms of absolute value s in all may differ from the exact one
+  /// by n 2^-22 s where a tensor core cuts off what it adds, instead of rounding it, and by half an ulp of bf16 when it is stored.
+  private func checkWarpgroups(transposed: Bool) throws -> Bool {
+    let tokens = 150
+    let (grid, drawn) = try checkedGrid()
     let weights = drawn(grid.count), direction = try self.direction(of: grid, transposed: transposed)
     let rows = direction.outputs.features, columns = direction.inputs.features
     let start = transposed ? drawn(tokens * rows) : [Float](repeating: .nan, count: tokens * rows)
