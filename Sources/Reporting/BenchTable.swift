@@ -46,7 +46,7 @@ struct BenchTable {
       above == 0
       ? ""
       : Markup.paragraph(
-        "\(above) of \(records.count) products are faster than their ideal by more than a tenth: the machine was not quiet while dense was timed, or a cache holds only the smaller weights. Times of this survey should be taken again on a quiet machine.",
+        "\(above) of \(records.count) products are faster than their ideal by more than a tenth: a cache holds the structure's weights and not dense's, or the machine was not quiet while dense was timed; then the times should be taken again.",
         class: "quiet")
     return doubt + """
       <details>

@@ -28,7 +28,7 @@ extension SurveyRecord.Equality {
 
   /// What a structure that pays has.
   var gain: String {
-    self == .flops ? "a lower loss than dense in no more time" : "a lower loss than dense at equal time"
+    self == .flops ? "a lower loss than dense within dense's time" : "a lower loss than dense at equal time"
   }
 
   /// How the lengths of the runs were decided.

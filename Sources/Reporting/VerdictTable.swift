@@ -106,7 +106,7 @@ struct VerdictTable {
       <dl class="words">
       \(rules.joined(separator: "\n"))
       </dl>
-      \(Markup.paragraph("The spread that counts is the larger of the structure's and of dense's, at the end and at equal time each. \(findings.equality.timed == "step" ? "Step times" : "Times of runs") nearer to each other than the larger of their two deviations count as equal."))\(Markup.paragraph(findings.equality.comparedWhen))</details>
+      \(Markup.paragraph("The spread that counts is the larger of the structure's and of dense's, at the end and at equal time each. \(findings.equality.timed == "step" ? "Step times" : "Times of runs") nearer to each other than the larger of their two deviations\(findings.equality == .time ? ", or than the spacing of dense's evaluations," : "") count as equal."))\(Markup.paragraph(findings.equality.comparedWhen))</details>
 
       """
   }

@@ -171,6 +171,7 @@ struct Survey {
     let steps = runs.runs.filter { $0.structure != "dense" }.compactMap(\.steps)
     guard let least = steps.min(), let most = steps.max() else { return nil }
     let what = record.equality == .flops ? "operations" : "training time"
-    return "every run has the \(what) of \(record.steps) steps of dense: from \(least) to \(most) steps of the others"
+    let others = least == most ? "\(most)" : "\(least) to \(most)"
+    return "every run has the \(what) of dense's (--steps \(record.steps)); steps of the others: \(others)"
   }
 }

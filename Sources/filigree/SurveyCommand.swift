@@ -94,7 +94,11 @@ struct SurveyCommand: ParsableCommand {
       try survey.runBench(quiet: global.quiet)
       try survey.train(quiet: global.quiet, makeDevice: global.makeDevice)
     } catch is Interruption {
-      global.remark("interrupted; the state is in \(out): the same command continues")
+      let begun = FileManager.default.fileExists(atPath: folder.appendingPathComponent("survey.json").path)
+      global.remark(
+        begun
+          ? "interrupted; the state is in \(out): the same command continues"
+          : "interrupted before the survey began: the same command begins anew")
       throw Interruption()
     }
     let page = try ReportCommand.write(folder, global)

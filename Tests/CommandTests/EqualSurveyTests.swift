@@ -114,7 +114,9 @@ import Testing
     expectRefusal(try place.run(Self.survey("time", more: ["--steps", "7"])), "differ in steps")
   }
 
-  @Test("Interrupted while steps are timed, a survey begins anew; a record of lengths that are none is refused")
+  @Test(
+    "A survey begins anew in an empty folder, which a kill while steps are timed leaves, and wants all its numbers of steps"
+  )
   func interruptedTiming() throws {
     let place = try workplace()
     try FileManager.default.createDirectory(at: place["survey"], withIntermediateDirectories: true)

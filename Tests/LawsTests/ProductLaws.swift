@@ -48,7 +48,7 @@ import Testing
   @Test("3 gradient: W is affine in each tensor, so a step d changes <dy, y> by <dvalues, d>", arguments: Subject.all)
   func gradient(_ subject: Subject) throws {
     // Few; beyond one panel's edge, in the middle, and beyond the tokens that one sum takes, 128 or 256.
-    for tokens in [1, 3, 8, 17, 49, 300] { try gradient(subject, tokens: tokens) }
+    for tokens in [1, 2, 3, 4, 8, 17, 49, 300] { try gradient(subject, tokens: tokens) }
   }
 
   private func gradient(_ subject: Subject, tokens: Int) throws {

@@ -66,7 +66,7 @@ import Testing
   func verdictsAtEqualFlops() throws {
     try report(fixture(.flops, stepSeconds: 0.4)) { report, _ in
       #expect(report.summary.structures[1].verdict == .pays)
-      #expect(report.summary.answer.contains("csr pays: a lower loss than dense in no more time."))
+      #expect(report.summary.answer.contains("csr pays: a lower loss than dense within dense's time."))
     }
     try report(fixture(.flops, stepSeconds: 0.5, end: 2.5)) { report, _ in
       #expect(report.summary.structures[1].verdict == .doNotUse)

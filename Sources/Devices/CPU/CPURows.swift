@@ -137,7 +137,7 @@ extension CPUDevice {
         }
       }
     }
-    // As many tasks as keep a few threads busy, by the shapes alone.
+    // As many tasks as keep a few threads busy.
     let each = max(1, min(CPUDevice.groupsPerTask, groups * chunks / 8))
     let pieces = (groups + each - 1) / each
     pool.run(chunks * pieces) { task, worker in

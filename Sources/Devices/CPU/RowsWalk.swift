@@ -29,7 +29,7 @@ final class RowsWalk: Sendable {
   static let tileColumns = 192
 
   /// Four chunks or more, so that threads find work; at most 512 rows, whose sums for four panels are 128 KB. Of a transpose
-  /// two: its lines are many where its rows are few, and every chunk copies them anew.
+  /// two, of at most 768 rows and 192 KB: its lines are many where its rows are few, and every chunk copies them anew.
   private static func chunkRows(_ rows: Int, transposed: Bool) -> Int {
     transposed ? min(768, max(64, (rows + 1) / 2)) : min(512, max(64, (rows + 3) / 4))
   }
