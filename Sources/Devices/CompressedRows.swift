@@ -22,6 +22,9 @@ public final class CompressedRows: Sendable {
 
   public var count: Int { column.count }
 
+  /// Bytes of the arrays of a pattern with so many weights, its transpose among them.
+  package static func indexBytes(rows: Int, columns: Int, count: Int) -> Int { 12 * count + 4 * (rows + columns + 2) }
+
   /// - Throws: a `Refusal` when the arrays are not such a pattern, or do not keep to the rules; they may come from a file.
   public init(
     rows: Int, columns: Int, rowStart: [Int32], column: [Int32], rule: RunRule? = nil, transposedRule: RunRule? = nil

@@ -9,11 +9,12 @@ public struct MemoryPlan: Sendable, Equatable {
   /// What the forward pass keeps for the backward pass.
   public var activations: Int
   /// What is borrowed for a while and then kept to be borrowed again: gradients of activations, logits, turned
-  /// activations, packed blocks; and the largest tensor, as it is copied on its way to a checkpoint.
+  /// activations, packed blocks; and the largest tensor twice, as numbers and bytes on their way to a checkpoint.
   public var passing: Int
   /// The orders in which compressed rows are walked.
   public var patterns: Int
-  /// Dense matrices that a method or a guide has beside the model's, and what a change of patterns holds twice.
+  /// Dense matrices that a method or a guide has beside the model's, and what a change of patterns holds beside them: the new
+  /// values and moments while the old ones are there, both patterns, and the lists that it ranks.
   public var beside: Int
 
   public var total: Int { parameters + activations + passing + patterns + beside }
@@ -66,13 +67,16 @@ extension MistralPlan {
     let patterns = Dictionary(
       mlpLinears.compactMap(\.structure.singleWeights).map { (ObjectIdentifier($0), $0) }, uniquingKeysWith: { $1 })
     let walks = patterns.values.reduce(0.0) {
-      $0 + Double(CPUDevice.walkBytes($1, tokens: Int(min(tokens, 0x1p40))))
+      $0
+        + Double(
+          CPUDevice.walkBytes(
+            rows: $1.rows, columns: $1.columns, count: $1.count, tokens: Int(min(tokens, 0x1p40))))
     }
     let largest = tensors.map(\.range.count).max() ?? 0
     return MemoryPlan(
       parameters: MistralPlan.part(4 * MistralPlan.held(4 * Double(parameterCount))),
       activations: MistralPlan.part(kept),
-      passing: MistralPlan.part(matrices(gradients, tokens: tokens) + logits + turned + packed + 4 * Double(largest)),
+      passing: MistralPlan.part(matrices(gradients, tokens: tokens) + logits + turned + packed + 8 * Double(largest)),
       patterns: MistralPlan.part(walks), beside: 0)
   }
 

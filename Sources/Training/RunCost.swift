@@ -1,4 +1,5 @@
 import Arrays
+import Devices
 import Model
 import Records
 import Sparsifying
@@ -84,13 +85,82 @@ package struct RunCost: Sendable {
   /// Held at most: the model at its largest, and what stands beside it.
   package func memory(start: MistralPlan) -> MemoryPlan {
     var memory = start.memory(batch: batch, sequence: sequence).joined(target.memory(batch: batch, sequence: sequence))
-    // A change of patterns makes values and moments anew while the old ones are there.
-    if method != nil { memory.beside += memory.parameters / 4 * 3 }
+    memory.beside += changeBytes(beyond: memory)
     if let role = method?.companion { memory.beside += target.companionBytes(role, batch: batch, sequence: sequence) }
     if method?.needsDenseGradient == true {
       memory.beside += target.companionBytes(.observer, batch: batch, sequence: sequence)
     }
     if guide != nil { memory.beside += target.companionBytes(.guide, batch: batch, sequence: sequence) }
     return memory
+  }
+
+  // MARK: Changes of patterns
+
+  /// The matrices that share a pattern, and their common sites.
+  private struct Shared {
+    let sites: Sites
+    let linears: [Linear]
+  }
+
+  /// What the changes of a method hold at most beyond a model that does not change.
+  ///
+  /// Vectors are made anew only where their sizes change. The patterns and walks that a run begins with are never given
+  /// back, as its plan keeps them; those of a change go with the next one.
+  private func changeBytes(beyond memory: MemoryPlan) -> Int {
+    guard let method else { return 0 }
+    let linears = Dictionary(uniqueKeysWithValues: target.structuredLinears.map { ($0.name, $0) })
+    let shared = Sparsifier.groups(of: target).compactMap { names in
+      names.first.flatMap { sites[$0] }.map { Shared(sites: $0, linears: names.compactMap { linears[$0] }) }
+    }
+    let atFirst = method.beginsDense ? 0 : walkBytes(shared, step: 0)
+    let pageWise = { (step: Int) in 4 * CPUDevice.heldBytes(for: 4 * parameters(step: step)) }
+    let constant = memory.parameters + memory.patterns
+    var most = constant
+    var hasChanged = false
+    // During step s the pattern is the one that the change after s steps has made.
+    for step in stride(from: 1, to: steps, by: 1) where method.isUpdate(after: step) {
+      let before = pageWise(step - 1), after = pageWise(step)
+      let isDense = method.beginsDense && count(shared, step - 1) == dense(shared)
+      guard !method.beginsDense || count(shared, step) < dense(shared) else { continue }
+      var held = before + (before == after ? 0 : after)
+      held += isDense ? 0 : walkBytes(shared, step: step - 1)
+      held += indexBytes(shared, step: step) + 4 * count(shared, step)
+      if hasChanged { held += indexBytes(shared, step: step - 1) + atFirst }
+      let settled = after + walkBytes(shared, step: step) + indexBytes(shared, step: step) + atFirst
+      most = max(most, held + rankingBytes(shared), settled)
+      hasChanged = true
+    }
+    return most - constant
+  }
+
+  private func count(_ shared: [Shared], _ step: Int) -> Int {
+    shared.reduce(0) { $0 + $1.linears.reduce(0) { $0 + count($1, step) } }
+  }
+
+  private func dense(_ shared: [Shared]) -> Int {
+    shared.reduce(0) { $0 + $1.linears.count * $1.sites.target.shape.count }
+  }
+
+  private func sum(_ shared: [Shared], step: Int, _ bytes: (Shape, _ count: Int) -> Int) -> Int {
+    shared.reduce(0) { sum, group in
+      guard group.sites.target.singleWeights != nil, let linear = group.linears.first else { return sum }
+      return sum + bytes(group.sites.target.shape, count(linear, step))
+    }
+  }
+
+  private func indexBytes(_ shared: [Shared], step: Int) -> Int {
+    sum(shared, step: step) { CompressedRows.indexBytes(rows: $0.outputs, columns: $0.inputs, count: $1) }
+  }
+
+  private func walkBytes(_ shared: [Shared], step: Int) -> Int {
+    sum(shared, step: step) {
+      CPUDevice.walkBytes(rows: $0.outputs, columns: $0.inputs, count: $1, tokens: tokens)
+    }
+  }
+
+  /// The lists of the largest group while it is ranked: its matrix made dense, a number of 4 bytes for every weight twice, and
+  /// for every place scores, gradients and eight lists of 8 bytes.
+  private func rankingBytes(_ shared: [Shared]) -> Int {
+    shared.map { 8 * $0.sites.target.shape.count + 72 * $0.sites.placeCount }.max() ?? 0
   }
 }

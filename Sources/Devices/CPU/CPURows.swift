@@ -28,11 +28,10 @@ extension CPUDevice {
 
   /// What the first training step makes beside a pattern: the tiled walks over its rows and its columns, and the values in the
   /// order of a walk.
-  package static func walkBytes(_ pattern: CompressedRows, tokens: Int) -> Int {
-    guard (tokens + 15) / 16 >= panelsWorthTiling else { return 4 * (pattern.rows + pattern.columns + pattern.count) }
+  package static func walkBytes(rows: Int, columns: Int, count: Int, tokens: Int) -> Int {
+    guard (tokens + 15) / 16 >= panelsWorthTiling else { return 4 * (rows + columns + count) }
     func tiles(_ columns: Int) -> Int { max(1, (columns + RowsWalk.tileColumns - 1) / RowsWalk.tileColumns) }
-    let entries = pattern.rows * tiles(pattern.columns) + pattern.columns * tiles(pattern.rows)
-    return 20 * pattern.count + 8 * entries
+    return 20 * count + 8 * (rows * tiles(columns) + columns * tiles(rows))
   }
 
   public func multiplyTransposed(
