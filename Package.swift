@@ -21,6 +21,7 @@ let package = Package(
     .target(name: "Records", dependencies: ["Arrays"]),
     .target(name: "Devices", dependencies: ["Arrays", "CCUDA", "CKernels", "Records"]),
     .target(name: "Structures", dependencies: ["Arrays", "Devices"]),
+    .target(name: "Measuring", dependencies: ["Arrays", "Devices", "Structures", "Records"]),
     .target(name: "Model", dependencies: ["Arrays", "Records", "Devices", "Structures"]),
     .target(name: "Sparsifying", dependencies: ["Arrays", "Devices", "Structures", "Model", "Records"]),
     .target(name: "Checkpoints", dependencies: ["Arrays", "Records"]),
@@ -30,7 +31,6 @@ let package = Package(
       dependencies: [
         "Arrays", "Devices", "Structures", "Model", "Sparsifying", "Checkpoints", "Tokenizers", "Measuring", "Records",
       ]),
-    .target(name: "Measuring", dependencies: ["Arrays", "Devices", "Structures", "Records"]),
     .target(
       name: "Interchange",
       dependencies: ["Arrays", "Records", "Devices", "Structures", "Model", "Checkpoints", "Tokenizers", "Training"]),

@@ -1,8 +1,8 @@
 #!/bin/sh
-# The checks beside the tests: format, kernels of every instruction set, lengths of files, repeated code, the README's table, the shell
-# scripts where shellcheck is installed.
+# The checks beside the tests: format, kernels of every instruction set, lengths of files, layers, repeated code, the README's table, the
+# shell scripts where shellcheck is installed.
 #
-# `check.sh cheap` is what the tests do not see and what needs neither the program nor shellcheck: the first four.
+# `check.sh cheap` is what the tests do not see and what needs neither the program nor shellcheck: the first five.
 set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=Tools/toolchain.sh
@@ -38,6 +38,28 @@ done
 echo 'check: lengths'
 long=$(find Sources Tests Examples -name '*.swift' -exec awk 'END { if (NR > 400) print FILENAME ": " NR " lines" }' {} \;)
 [ -z "$long" ] || wrong "no Swift file may be longer than 400 lines: $long"
+
+# docs/Architecture.md lists the folders of Sources from the bottom up.
+echo 'check: layers'
+layers=$(sed -n 's|^  \([A-Za-z]*\)/ .*|\1|p' docs/Architecture.md)
+for layer in $layers; do
+  [ -d "Sources/$layer" ] || wrong "docs/Architecture.md lists $layer, and there is no Sources/$layer"
+done
+below=' '
+for layer in $layers; do
+  for import in $(sed -nE 's/^ *(@[a-z_()A-Z]+ )?(package |public |internal )?import ([a-z]+ )?([A-Za-z]+).*/\4/p' \
+    "Sources/$layer"/*.swift "Sources/$layer"/*/*.swift 2>/dev/null | sort -u); do
+    [ -d "Sources/$import" ] || continue
+    case "$below" in
+      *" $import "*) ;;
+      *) wrong "$layer imports $import, which docs/Architecture.md does not list before it" ;;
+    esac
+  done
+  below="$below$layer "
+done
+for folder in Sources/*/; do
+  case "$below" in *" $(basename "$folder") "*) ;; *) wrong "docs/Architecture.md does not list $folder" ;; esac
+done
 
 # Lines of code: blank ones and ends of blocks, which any two files share, do not count.
 echo 'check: structures'

@@ -38,9 +38,24 @@ package struct StoredModel: Sendable {
     } else if FileManager.default.fileExists(atPath: configuration.path) {
       try self.init(huggingFace: url, configuration)
     } else {
-      throw Refusal.badInput(
-        "\(url.path) has neither a run.json nor a config.json; give a run directory or a Hugging Face directory")
+      throw Self.refusal(of: url)
     }
+  }
+
+  /// Why there is no model, by what there is.
+  private static func refusal(of url: URL) -> Refusal {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
+      return .badInput("there is nothing at \(url.path); check the path of the model")
+    }
+    guard isFolder.boolValue else {
+      return .badInput("\(url.path) is a file; give a run directory or a Hugging Face directory")
+    }
+    if FileManager.default.fileExists(atPath: url.appendingPathComponent("survey.json").path) {
+      return .badInput("\(url.path) is a survey of many models; give one of its runs/, such as runs/dense-d1-s1")
+    }
+    return .badInput(
+      "\(url.path) has neither a run.json nor a config.json; give a run directory or a Hugging Face directory")
   }
 
   // MARK: Hugging Face

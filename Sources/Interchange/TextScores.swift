@@ -28,7 +28,8 @@ extension LoadedModel {
   ) throws -> (loss: Double, tokens: Int) {
     let vocabulary = stored.configuration.architecture.vocabularySize
     guard stream.count >= 2 else {
-      throw Refusal.badInput("a text of \(stream.count) tokens has no next token to predict; give more text")
+      throw Refusal.badInput(
+        "a text of \(stream.count == 0 ? "no token" : "one token") has no next token to predict; give more text")
     }
     guard stream.largest < vocabulary else {
       throw Refusal.badInput(

@@ -43,13 +43,16 @@ package struct Answer {
     return sentences.joined(separator: " ")
   }
 
-  /// Whether dense is the best at equal time, or at equal FLOPs where they are, or by how much it is not.
+  /// Whether dense is the best at equal time, or at equal FLOPs where they are, or by how much it is not; simulated
+  /// structures aside.
   package var denseSentence: String {
     guard let dense = findings.dense, dense.isFinished else {
       return "Whether dense is the best is not known: no dense run has finished."
     }
     let trained: [(name: String, comparison: Comparison)] = findings.structures.compactMap { result in
-      guard !result.isDense, result.verified != false, let comparison = findings.comparison(of: result) else {
+      guard !result.isDense, !result.isSimulated, result.verified != false,
+        let comparison = findings.comparison(of: result)
+      else {
         return nil
       }
       return (result.name, comparison)
@@ -102,7 +105,8 @@ package struct Answer {
     }
     var sentence = numbers(comparison, of: result)
     if result.isSimulated {
-      sentence += " It is simulated: it multiplies its zeros, so its time is no less than that of dense."
+      sentence +=
+        " It is simulated: it multiplies its zeros, so its time is no less than that of dense and says nothing; there is no verdict."
     }
     if result.finished.count < result.runs.count {
       sentence += " \(result.finished.count) of \(result.runs.count) seeds have finished."

@@ -76,6 +76,6 @@ struct BenchTable {
   }
 
   private static func description(of record: BenchRecord) -> String {
-    "\(record.structure), \(record.pass), \(record.outputs) × \(record.inputs) at \(record.tokens) tokens and density \(Numerals.significant(record.density, 3)): worst error \(Numerals.significant(record.errorFraction, 2)) of its bound."
+    "\(record.structure), \(record.pass), \(record.outputs) × \(record.inputs) at \(Numerals.tokens(record.tokens)) and density \(Numerals.significant(record.density, 3)): worst error \(Numerals.significant(record.errorFraction, 2)) of its bound."
   }
 }

@@ -84,7 +84,7 @@ extension Comparison {
       (.pays, texts.0), (.trades, texts.1), (.doNotUse, texts.2),
       (
         .none,
-        "a product was WRONG, a run is not finished, or the difference lies within the spread. Where the spread is unknown, because nothing was trained with more than one seed, a lower loss is never called a win."
+        "a product was WRONG, a run is not finished, the structure is simulated, or the difference lies within the spread. Where the spread is unknown, because nothing was trained with more than one seed, a lower loss is never called a win."
       ),
     ]
   }

@@ -57,7 +57,7 @@ package struct Figure: Sendable {
     package enum Place: Sendable { case right, left, beside }
   }
 
-  /// The name of a point, to be written beside it where there is room.
+  /// The name of a point, to be written beside it, or at the end of a line from it where there is no room beside.
   package struct PointName: Sendable {
     package var name: String
     package var style: SeriesStyle

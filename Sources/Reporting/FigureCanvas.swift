@@ -66,31 +66,85 @@ package struct FigureCanvas: Sendable {
     Double(text.count) * fontSize * 0.6
   }
 
-  /// Top left of each name, beside its point, nil where no side has room; earlier names come first.
-  package func places(of names: [Figure.PointName], on panel: Figure.Panel, in box: Box) -> [(x: Double, y: Double)?] {
+  /// Where a name stands, and the line that leads to it where that is not beside its point.
+  package struct NamePlace: Sendable {
+    package var box: Box
+    package var leader: (from: (x: Double, y: Double), to: (x: Double, y: Double))?
+  }
+
+  /// How far from its point a name may stand, and how many directions are tried at each distance.
+  private static let reaches = [20.0, 32, 46, 62, 80, 100, 122, 146]
+  private static let directions = 32
+
+  /// First every name that has room beside its point, earlier ones before later ones; then the others, at the end of a
+  /// line from their point. Nil where there is no room in reach either.
+  package func places(of names: [Figure.PointName], on panel: Figure.Panel, in box: Box) -> [NamePlace?] {
     let centres = names.map { position($0.x, $0.y, panel, box) }
-    var taken = centres.map { Box(left: $0.x - 6, top: $0.y - 6, right: $0.x + 6, bottom: $0.y + 6) }
+    let points = centres.map { Box(left: $0.x - 6, top: $0.y - 6, right: $0.x + 6, bottom: $0.y + 6) }
+    var taken = points
     taken += lines(of: panel).map { from, to in
       let (a, b) = (position(from.x, from.y, panel, box), position(to.x, to.y, panel, box))
       return Box(left: min(a.x, b.x) - 1, top: min(a.y, b.y) - 1, right: max(a.x, b.x) + 1, bottom: max(a.y, b.y) + 1)
     }
-    return zip(names, centres).map { name, centre in
-      let (length, height) = (Self.textWidth(name.name, fontSize: fontSize), fontSize + 2)
-      let sides = [
-        (centre.x + 10, centre.y - height / 2), (centre.x - 10 - length, centre.y - height / 2),
-        (centre.x - length / 2, centre.y - 9 - height), (centre.x - length / 2, centre.y + 9),
-        (centre.x + 8, centre.y - 6 - height), (centre.x + 8, centre.y + 6),
-        (centre.x - 8 - length, centre.y - 6 - height), (centre.x - 8 - length, centre.y + 6),
-      ]
-      for (x, y) in sides {
-        let place = Box(left: x, top: y, right: x + length, bottom: y + height)
-        let fits = x >= box.left + 2 && place.right <= width - 2 && y >= box.top && place.bottom <= box.bottom
-        if fits && !taken.contains(where: place.intersects) {
-          taken.append(place)
-          return (x, y)
-        }
+    func isFree(_ place: Box) -> Bool {
+      place.left >= box.left + 2 && place.right <= width - 2 && place.top >= box.top && place.bottom <= box.bottom
+        && !taken.contains(where: place.intersects)
+    }
+    let sizes = names.map { (length: Self.textWidth($0.name, fontSize: fontSize), height: fontSize + 2) }
+    var places = zip(sizes, centres).map { size, centre -> NamePlace? in
+      guard let place = Self.beside(centre, size).first(where: isFree) else { return nil }
+      taken.append(place)
+      return NamePlace(box: place)
+    }
+    for index in names.indices where places[index] == nil {
+      // A line may cross a mark or a front, but no point and no name.
+      let obstacles = points.indices.filter { $0 != index }.map { points[$0] } + places.compactMap { $0?.box }
+      let found = Self.apart(centres[index], sizes[index]).first { place in
+        isFree(place.box) && !Self.steps(along: place).contains { obstacles.contains(where: $0.intersects) }
       }
-      return nil
+      guard let found else { continue }
+      places[index] = found
+      taken += [found.box] + Self.steps(along: found)
+    }
+    return places
+  }
+
+  private static func beside(_ centre: (x: Double, y: Double), _ size: (length: Double, height: Double)) -> [Box] {
+    let (length, height) = size
+    return [
+      (centre.x + 10, centre.y - height / 2), (centre.x - 10 - length, centre.y - height / 2),
+      (centre.x - length / 2, centre.y - 9 - height), (centre.x - length / 2, centre.y + 9),
+      (centre.x + 8, centre.y - 6 - height), (centre.x + 8, centre.y + 6),
+      (centre.x - 8 - length, centre.y - 6 - height), (centre.x - 8 - length, centre.y + 6),
+    ].map { Box(left: $0.0, top: $0.1, right: $0.0 + length, bottom: $0.1 + height) }
+  }
+
+  /// Nearer ones first; a name lies outwards from the end of its line.
+  private static func apart(
+    _ centre: (x: Double, y: Double), _ size: (length: Double, height: Double)
+  ) -> [NamePlace] {
+    reaches.flatMap { reach in
+      (0..<directions).map { direction in
+        let angle = 2 * Double.pi * Double(direction) / Double(directions)
+        let (across, up) = (cos(angle), sin(angle))
+        let from = (x: centre.x + 7 * across, y: centre.y - 7 * up)
+        let to = (x: centre.x + reach * across, y: centre.y - reach * up)
+        let left = abs(across) < 0.3 ? to.x - size.length / 2 : across > 0 ? to.x + 3 : to.x - 3 - size.length
+        let top = abs(across) >= 0.3 ? to.y - size.height / 2 : up > 0 ? to.y - size.height : to.y
+        let box = Box(left: left, top: top, right: left + size.length, bottom: top + size.height)
+        return NamePlace(box: box, leader: (from, to))
+      }
+    }
+  }
+
+  /// Small boxes that cover a name's line.
+  private static func steps(along place: NamePlace) -> [Box] {
+    guard let (from, to) = place.leader else { return [] }
+    let count = max(1, Int((hypot(to.x - from.x, to.y - from.y) / 2).rounded(.up)))
+    return (0..<count).map { step in
+      let share = Double(step) / Double(count)
+      let (x, y) = (from.x + share * (to.x - from.x), from.y + share * (to.y - from.y))
+      return Box(left: x - 1, top: y - 1, right: x + 1, bottom: y + 1)
     }
   }
 

@@ -101,8 +101,14 @@ package struct FigureScript {
     }
     for (name, place) in zip(panel.names, canvas.places(of: panel.names.map(shortened), on: panel, in: box)) {
       guard let place else { continue }
-      let y = place.y + (canvas.fontSize + 2) / 2
-      lines.append(label(short(name.name), at: (across(place.x), up(y)), "left", name.style.colour(in: palette)))
+      let colour = name.style.colour(in: palette)
+      let y = (place.box.top + place.box.bottom) / 2
+      lines.append(label(short(name.name), at: (across(place.box.left), up(y)), "left", colour))
+      if let (from, to) = place.leader {
+        lines.append(
+          "set arrow from screen \(across(from.x)),\(up(from.y)) to screen \(across(to.x)),\(up(to.y)) nohead front lw 0.8 lc rgb '\(colour)'"
+        )
+      }
     }
     if isLast { lines += legend() }
     return lines + plot(panel, palette: palette)

@@ -119,8 +119,9 @@ package struct Findings: Sendable {
       equalTimeSpread: larger(lossesAtEqualTime(of: result).range, lossesAtEqualTime(of: dense).range))
   }
 
+  /// A simulated structure has none: every verdict rests on a time, and its own says nothing.
   package func verdict(of result: StructureResult) -> Verdict {
-    if result.verified == false { return .none }
+    if result.verified == false || result.isSimulated { return .none }
     if result.isDense { return .reference }
     return comparison(of: result)?.verdict ?? .none
   }

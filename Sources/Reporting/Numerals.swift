@@ -75,6 +75,9 @@ enum Numerals {
     return text
   }
 
+  /// "1 token", "2 048 tokens".
+  static func tokens(_ count: Int) -> String { "\(grouped(count)) token\(count == 1 ? "" : "s")" }
+
   /// "a", "a and b", "a, b and c".
   static func list(_ names: [String]) -> String {
     guard let last = names.last, names.count > 1 else { return names.first ?? "" }

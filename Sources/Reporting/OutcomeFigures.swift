@@ -30,7 +30,7 @@ struct OutcomeFigures {
     let losses =
       "Final validation loss, nats per token, \(equality == .steps ? "" : "\(equality.phrase), ")mean over seeds with bars from the lowest to the highest, against the median"
     let front =
-      "The dashed steps are the Pareto front: nothing lies both below and to the left of it. Thin lines mark dense."
+      "The dashed steps are the Pareto front: nothing lies both below and to the left of it\(findings.structures.contains(where: \.isSimulated) ? ", simulated structures aside, whose time says nothing" : ""). Thin lines mark dense."
     switch equality {
     case .steps:
       return figure(
@@ -103,10 +103,11 @@ struct OutcomeFigures {
       }, table: table)
   }
 
-  /// The outcomes that no other one beats in both, from the fastest on, as steps across the whole panel.
+  /// The outcomes that no other one beats in both, from the fastest on, as steps across the whole panel; none is simulated.
   private func front(_ outcomes: [Outcome], x: FigureAxis, y: FigureAxis) -> [Figure.Point] {
     var points: [Figure.Point] = []
-    for outcome in outcomes.sorted(by: { ($0.x, $0.mean) < ($1.x, $1.mean) }) {
+    let measured = outcomes.filter { !$0.result.isSimulated }
+    for outcome in measured.sorted(by: { ($0.x, $0.mean) < ($1.x, $1.mean) }) {
       if let last = points.last, outcome.mean >= last.y { continue }
       points.append(Figure.Point(outcome.x, outcome.mean))
     }

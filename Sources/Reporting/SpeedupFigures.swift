@@ -78,7 +78,7 @@ struct SpeedupFigures {
       name: "speedup-\(shape.outputs)x\(shape.inputs)-t\(tokens)",
       title: "Speed-up of the products, \(shape.inputs) to \(shape.outputs) features",
       caption:
-        "Time of the best dense product over the time of the structure's, both measured in turn, against density, for the three products of training with \(shape.inputs) inputs, \(shape.outputs) outputs and \(Numerals.grouped(tokens)) tokens. Both axes are logarithmic. The sloping line is the ideal, 1 / density; below the level line at 1 dense is faster.",
+        "Time of the best dense product over the time of the structure's, both measured in turn, against density, for the three products of training with \(shape.inputs) inputs, \(shape.outputs) outputs and \(Numerals.tokens(tokens)). Both axes are logarithmic. The sloping line is the ideal, 1 / density; below the level line at 1 dense is faster.",
       alternative:
         "Speed-up against density in forward, input gradient and weight gradient for \(Numerals.list(groups.map(\.name))).",
       panels: panels,

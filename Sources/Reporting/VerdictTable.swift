@@ -5,7 +5,8 @@ struct VerdictTable {
   let findings: Findings
   let summary: SummaryRecord
 
-  /// A column only where there is something to put into it.
+  /// Columns only where there is something to put into them.
+  private var showsEnergy: Bool { summary.structures.contains { $0.joulesPerToken != nil } }
   private var showsGPU: Bool { summary.structures.contains { $0.gpuJoulesPerToken != nil } }
 
   /// Where runs have not the same number of steps.
@@ -22,8 +23,9 @@ struct VerdictTable {
         .init(name: "weight gradient", unit: "dense = 1×"), .init(name: "final loss", unit: "nats/token"),
         .init(name: "best loss", unit: "nats/token"), .init(name: "to dense", unit: "final loss"),
         .init(name: "spread", unit: "over seeds"), .init(name: "loss at equal time", unit: "nats/token"),
-        .init(name: "peak memory"), .init(name: "energy", unit: "J/token"),
-      ] + (showsGPU ? [.init(name: "GPU energy", unit: "J/token")] : [])
+        .init(name: "peak memory"),
+      ] + (showsEnergy ? [.init(name: "energy", unit: "J/token")] : [])
+      + (showsGPU ? [.init(name: "GPU energy", unit: "J/token")] : [])
     let rows = zip(findings.structures, summary.structures).map { result, entry in
       Markup.Row(cells: cells(result, entry), name: nil)
     }
@@ -53,8 +55,8 @@ struct VerdictTable {
         Numerals.loss(entry.bestValidationLoss),
         result.isDense ? Numerals.unknown : Numerals.difference(entry.differenceToDense), spread,
         Numerals.loss(entry.lossAtEqualTime), entry.peakBytes.map { Numerals.bytes(Double($0)) } ?? Numerals.unknown,
-        entry.joulesPerToken.map { Numerals.significant($0, 3) } ?? Numerals.unknown,
-      ] + (showsGPU ? [entry.gpuJoulesPerToken.map { Numerals.significant($0, 3) } ?? Numerals.unknown] : [])
+      ] + (showsEnergy ? [entry.joulesPerToken.map { Numerals.significant($0, 3) } ?? Numerals.unknown] : [])
+      + (showsGPU ? [entry.gpuJoulesPerToken.map { Numerals.significant($0, 3) } ?? Numerals.unknown] : [])
   }
 
   static func badge(_ verdict: Verdict, isWrong: Bool) -> String {
@@ -83,7 +85,7 @@ struct VerdictTable {
       "The step time is the median over all steps of forward, backward and optimiser, ± the larger of its median absolute deviation and the range over runs. "
     if let tokens = findings.benchTokens {
       text +=
-        "The three products have their median speed-up over the shapes at \(Numerals.grouped(tokens)) tokens, the timed count nearest to the \(Numerals.grouped(findings.recorded.survey.tokensPerStep)) of a training step; dense is the best library found or the own product, so that in its own row they compare the own product with the best library. "
+        "The three products have their median speed-up over the shapes at \(Numerals.tokens(tokens)), the timed count nearest to the \(Numerals.grouped(findings.recorded.survey.tokensPerStep)) of a training step; dense is the best library found or the own product, so that in its own row they compare the own product with the best library. "
     }
     text += "The spread is the largest minus the smallest final loss over the seeds of a structure; "
     let denseSpread = findings.dense?.finalLosses.range

@@ -35,9 +35,15 @@ struct Padded<Inner: Structure>: Structure {
   init(parameters: String, shape: Shape, density: Double, seed: UInt64) throws {
     let padded = try Inner.paddedShape(parameters: parameters, shape: shape)
     try Catalog.check(padded)
-    let inner = try Inner(
-      parameters: parameters, shape: padded, density: density * Double(shape.count) / Double(padded.count), seed: seed)
-    self.init(inner, shape: shape)
+    let share = density * Double(shape.count) / Double(padded.count)
+    do {
+      self.init(try Inner(parameters: parameters, shape: padded, density: share, seed: seed), shape: shape)
+    } catch let refusal as Refusal {
+      // In the words of who asked.
+      let sentence = refusal.sentence.replacing("shape \(padded)", with: "shape \(shape)")
+        .replacing("density \(share)", with: "density \(density)")
+      throw Refusal(refusal.kind, sentence)
+    }
   }
 
   init(parameters: String, shape: Shape, pattern: Pattern) throws {

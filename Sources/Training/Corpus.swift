@@ -123,7 +123,9 @@ package struct Corpus: Sendable {
     var counts: TextFiles.Counts?
     if validation.isEmpty {
       let least = tokenizer is ByteTokenizer ? sequence : min(sequence, 1 << 24) * 8
-      cut = try holdoutStart(count: store.count, sequence: least, name: name) { try store.bytes($0) }
+      cut = try holdoutStart(count: store.count, sequence: least, tokens: sequence, name: name) {
+        try store.bytes($0)
+      }
       held.start = cut
     } else {
       guard try TokenShard.open(validation) == nil else {
@@ -187,16 +189,18 @@ package struct Corpus: Sendable {
   /// max(sequence + 1, h / 2): among these the first beginning of a line, else of a character, else the first.
   /// Refused: fewer than 2 (sequence + 1) bytes.
   package static func holdoutStart(_ bytes: [UInt8], sequence: Int, name: String) throws -> Int {
-    try holdoutStart(count: bytes.count, sequence: sequence, name: name) { Array(bytes[$0]) }
+    try holdoutStart(count: bytes.count, sequence: sequence, tokens: sequence, name: name) { Array(bytes[$0]) }
   }
 
+  /// - Parameter sequence: in bytes, of `tokens` tokens.
   private static func holdoutStart(
-    count: Int, sequence: Int, name: String, _ read: (Range<Int>) throws -> [UInt8]
+    count: Int, sequence: Int, tokens: Int, name: String, _ read: (Range<Int>) throws -> [UInt8]
   ) throws -> Int {
     guard sequence >= 1, sequence < count / 2 else {
       throw Refusal.badInput(
-        "the text of \(name) has \(count) bytes, too few to train on and hold out a sequence of \(sequence) "
-          + "tokens and its target each: give more text, a shorter sequence, or a validation text of its own")
+        "the text of \(name) has \(count) bytes, too few for sequences of \(tokens) tokens: 2 x \(sequence + 1) are needed, "
+          + "to train on and to validate on; give more text\(count > sequence ? ", or a --validation text of its own" : "") "
+          + "('train' can also be given a shorter --sequence)")
     }
     let most = max(sequence + 1, min(count / 20, largestHoldout))
     let least = max(sequence + 1, most / 2)

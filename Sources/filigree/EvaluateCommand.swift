@@ -60,6 +60,11 @@ struct EvaluateCommand: ParsableCommand {
       progress.end()
       (bytes, name) = (text.store.count, tokenizer.name)
     }
+    guard stream.count >= 2 else {
+      throw Refusal.badInput(
+        "--data \(data.joined(separator: " ")) has \(stream.count == 0 ? "no token" : "one token"), and the first is only "
+          + "predicted from; give text of two tokens or more")
+    }
     let loaded = try argument.load(stored, global)
     Interruption.listen()
     let progress = ProgressLine(

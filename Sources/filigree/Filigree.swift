@@ -51,8 +51,9 @@ struct Filigree: ParsableCommand {
     Output.protectStreams()
     allowManyFiles()
     DenseLibrary.shortenSpinning()
+    let words = Arguments.joiningNegatives(Array(CommandLine.arguments.dropFirst()))
     do {
-      var command = try parseAsRoot(Arguments.joiningNegatives(Array(CommandLine.arguments.dropFirst())))
+      var command = try parseAsRoot(words)
       try command.run()
     } catch let refusal as Refusal {
       Output.complain(refusal.sentence)
@@ -69,7 +70,7 @@ struct Filigree: ParsableCommand {
       if let first = CommandLine.arguments.dropFirst().first {
         for subcommand in configuration.subcommands where subcommand._commandName == first { help += " \(first)" }
       }
-      Output.complain(UsageAdvice.completed(message(for: error)) + " ('\(help)' lists what there is)")
+      Output.complain(UsageAdvice.completed(message(for: error), words) + " ('\(help)' lists what there is)")
       Foundation.exit(2)
     }
   }

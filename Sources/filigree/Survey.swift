@@ -23,9 +23,11 @@ struct Survey {
     let tokens: Int
   }
 
+  /// - Parameters:
+  ///   - named: whether a person named the patterns: what has no member is then refused, and else left out with a remark.
   init(
     preset: SurveyPreset, setting: SurveyRuns.Setting, patterns: [String], densities: [Double], corpus: Corpus,
-    bench: Bench, folder: URL, namesMissing: Bool
+    bench: Bench, folder: URL, named: Bool, remark: (String) -> Void
   ) throws {
     self.bench = bench
     self.folder = folder
@@ -33,26 +35,36 @@ struct Survey {
     // Labels are those of the gate's shape; the same label is used for up and down.
     let wide = Shape(outputs: training.architecture.intermediateSize, inputs: training.architecture.hiddenSize)
     let tall = Shape(outputs: wide.inputs, inputs: wide.outputs)
-    let chosen = try Catalog.select(patterns, of: wide, densities: densities, seed: seed)
-      .filter { !($0.member is Dense) }.map { (label: $0.member.label, density: $0.requestedDensity) }
+    let trained = try StructureChoice(patterns, of: wide, named: named, asked: densities, usual: [], seed: seed)
+    for sentence in trained.remarks { remark(sentence) }
+    var chosen: [(label: String, density: Double)] = []
+    var ups: [Cell] = [], downs: [Cell] = []
+    let others = trained.members.filter { !($0.member is Dense) }.map { ($0.member.label, $0.requestedDensity) }
+    for (label, density) in [("dense", 1.0)] + others {
+      do {
+        let (up, down) = try (
+          Catalog.member(label, of: wide, density: density, seed: seed),
+          Catalog.member(label, of: tall, density: density, seed: seed)
+        )
+        ups.append(Cell(member: up, requestedDensity: density, tokens: training.batch * training.sequence))
+        downs.append(Cell(member: down, requestedDensity: density, tokens: training.batch * training.sequence))
+        if label != "dense" { chosen.append((label, density)) }
+      } catch let refusal as Refusal where !named {
+        remark("not timed at \(tall), density \(density): \(refusal.sentence)")
+      }
+    }
     // The reference's shapes at every density, then the very matrices that are trained, at a training step's tokens.
     let benchDensities = Set(preset.densities + densities).sorted(by: >)
     cells =
       try preset.shapes.flatMap { shape in
         let choice = try StructureChoice(
-          patterns, of: shape, asked: densities, usual: preset.densities, seed: seed)
-        if namesMissing { for sentence in choice.remarks { Output.complain(sentence) } }
+          patterns, of: shape, named: named, asked: densities, usual: preset.densities, seed: seed)
+        for sentence in choice.remarks { remark(sentence) }
         return choice.members.flatMap { chosen in
           preset.tokens.map { Cell(member: chosen.member, requestedDensity: chosen.requestedDensity, tokens: $0) }
         }
       }
-      + [wide, tall].flatMap { shape in
-        try ([(label: "dense", density: 1.0)] + chosen).map { label, density in
-          Cell(
-            member: try Catalog.member(label, of: shape, density: density, seed: seed), requestedDensity: density,
-            tokens: training.batch * training.sequence)
-        }
-      }
+      + ups + downs
     runs = try SurveyRuns(setting, chosen: chosen, corpus: corpus)
     record = SurveyRecord(
       preset: preset.name, argv: CommandLine.arguments, modelPreset: training.name,

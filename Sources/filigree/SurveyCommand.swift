@@ -84,7 +84,7 @@ struct SurveyCommand: ParsableCommand {
       seed: global.seed, machine: bench.machine)
     var survey = try Survey(
       preset: preset, setting: setting, patterns: patterns, densities: densities, corpus: corpus, bench: bench,
-      folder: folder, namesMissing: structures != nil && !global.quiet)
+      folder: folder, named: structures != nil, remark: global.remark)
     Interruption.listen()
     let start = Clock.seconds()
     do {

@@ -15,23 +15,6 @@ import Testing
     return try #require(member as? BSR).grid
   }
 
-  /// Every piece of a grid: its place, and the first features of its rows and columns.
-  private func pieces(of grid: BlockGrid) -> Set<[Int32]> {
-    let down = grid.outputs.members / 64, across = grid.inputs.members / 64
-    var all = Set<[Int32]>()
-    for row in 0..<grid.outputs.groups {
-      for k in Int(grid.rowStart[row])..<Int(grid.rowStart[row + 1]) {
-        for i in 0..<down {
-          for j in 0..<across {
-            let (line, column) = ((row * down + i) * 64, (Int(grid.column[k]) * across + j) * 64)
-            all.insert([Int32((k * down + i) * across + j), Int32(line), Int32(column)])
-          }
-        }
-      }
-    }
-    return all
-  }
-
   @Test("Tiles have every piece of 64 x 64 once, on its own strips, at most 12 pieces and 13 strips, the fullest first")
   func tiles() throws {
     for (label, outputs, inputs, density) in [
@@ -41,7 +24,7 @@ import Testing
       let grid = try grid(label, outputs, inputs, density), record = GradientTiles(grid).record
       let length = GradientTiles.length
       #expect(record.count % length == 0 && record == GradientTiles(grid).record)
-      var found = Set<[Int32]>(), strips: [Int] = []
+      var found = Set<WarpgroupPiece>(), strips: [Int] = []
       for tile in stride(from: 0, to: record.count, by: length) {
         let (lefts, all, count) = (Int(record[tile]), Int(record[tile + 1]), Int(record[tile + 2]))
         #expect(all <= 13 && count >= 1 && count <= 12 && lefts < all)
@@ -52,7 +35,12 @@ import Testing
           let operands = Int(record[tile + 16 + 2 * piece]), (left, right) = (operands & 255, operands >> 8)
           #expect(left < lefts && right >= lefts && right < all)
           used.formUnion([left, right])
-          #expect(found.insert([record[tile + 17 + 2 * piece], lines[left], lines[right]]).inserted)
+          let (row, column) = (Int(lines[left]), Int(lines[right]))
+          #expect(row.isMultiple(of: 64) && column.isMultiple(of: 64))
+          #expect(
+            found.insert(
+              WarpgroupPiece(place: Int(record[tile + 17 + 2 * piece]), row: row / 64, column: column / 64)
+            ).inserted)
         }
         #expect(used.count == all, "a strip is copied for nothing")
         strips.append(all)

@@ -42,28 +42,18 @@ import Testing
   func strips() throws {
     for (label, outputs, inputs) in [("bsr-64", 640, 320), ("bsr-128", 256, 1280), ("bsr-64x128", 448, 640)] {
       let grid = try member(label, outputs, inputs, 0.3).grid
-      let down = grid.outputs.members / 64, across = grid.inputs.members / 64
-      var expected = Set<[Int32]>()
-      for row in 0..<grid.outputs.groups {
-        for k in Int(grid.rowStart[row])..<Int(grid.rowStart[row + 1]) {
-          for i in 0..<down {
-            for j in 0..<across {
-              expected.insert([
-                Int32((k * down + i) * across + j), Int32(row * down + i), Int32(Int(grid.column[k]) * across + j),
-              ])
-            }
-          }
-        }
-      }
+      let expected = pieces(of: grid)
       for transposed in [false, true] {
         let strips = grid.strips(transposed: transposed, share: 6)
-        var found = Set<[Int32]>()
+        var found = Set<WarpgroupPiece>()
         for tile in 0..<strips.start.count - 1 {
           for k in Int(strips.start[tile])..<Int(strips.start[tile + 1]) {
             for place in 0..<6 where strips.block[k * 6 + place] >= 0 {
-              let ends = [strips.row[tile * 6 + place], strips.neighbour[k]]
-              #expect(
-                found.insert([strips.block[k * 6 + place]] + (transposed ? ends.reversed() : ends)).inserted)
+              let (own, other) = (Int(strips.row[tile * 6 + place]), Int(strips.neighbour[k]))
+              let piece = WarpgroupPiece(
+                place: Int(strips.block[k * 6 + place]), row: transposed ? other : own, column: transposed ? own : other
+              )
+              #expect(found.insert(piece).inserted)
             }
           }
         }

@@ -74,10 +74,22 @@ func expectRefusal(
     BadRequest("a negative seed, apart", word: "'-1' is invalid for '--seed", ["list", "--seed", "-1"]),
     BadRequest(
       "a seed beyond 2^64", word: "from 0 to 18446744073709551615", ["list", "--seed", "18446744073709551616"]),
-    BadRequest("threads that are no number", word: "give a number", ["list", "--threads", "many"]),
+    BadRequest(
+      "threads that are no number", word: "give a whole number of at least 1 (", ["list", "--threads", "many"]),
+    BadRequest("threads joined to a word", word: "give a whole number of at least 1 (", ["list", "--threads=many"]),
+    BadRequest("steps that are no number", word: "give a whole number of at least 1 (", ["survey", "--steps", "x"]),
+    BadRequest(
+      "threads beyond whole numbers", word: "a whole number of at most", ["list", "--threads", "9223372036854775808"]),
+    BadRequest(
+      "a budget of words", word: "'x' is invalid for '--budget <budget>'; give a number (", csr + ["--budget", "x"]),
+    BadRequest("tokens of words", word: "give a whole number of at least 0 (", ["generate", "m", "--max-tokens", "x"]),
+    BadRequest("no equality", word: "; give steps, flops or time (", ["survey", "--equal"]),
+    BadRequest("no equality before an option", word: "; give steps, flops or time (", ["survey", "--equal", "--json"]),
+    BadRequest("no number of seeds", word: "; give a whole number of at least 1 (", ["survey", "--seeds"]),
     BadRequest("half a thread", word: "give a whole number", ["list", "--threads", "0.5"]),
     BadRequest(
-      "blocks that leave nothing of a padded shape", word: "bsr-33 has no member",
+      "blocks that leave nothing of a padded shape",
+      word: "bsr-33 has no member of shape 64x64: density 0.2 leaves no block; ask for more",
       ["bench", "--structures", "bsr-33", "--shapes", "64x64", "--tokens", "1", "--densities", "0.2"]),
     BadRequest(
       "blocks that no usual density leaves any of", word: "bsr-65 has no member",
@@ -106,7 +118,11 @@ func expectRefusal(
   ]
 
   static let models: [BadRequest] = [
-    BadRequest("a model nowhere", word: "nowhere", ["evaluate", "nowhere", "--data", "text.txt"]),
+    BadRequest(
+      "a model nowhere", word: "nowhere; check the path of the model", ["evaluate", "nowhere", "--data", "text.txt"]),
+    BadRequest("a model that is a file", word: "plain is a file; give", ["evaluate", "plain", "--data", "text.txt"]),
+    BadRequest(
+      "a survey for a model", word: "give one of its runs/", ["evaluate", "surveyed", "--data", "text.txt"]),
     BadRequest("a model that is a directory of nothing", word: "config.json", ["score", "bare", "--tokens", "1,2"]),
     BadRequest("nothing to evaluate on", word: "--data", ["evaluate", "bare"]),
     BadRequest(
@@ -201,7 +217,9 @@ func expectRefusal(
     BadRequest("binary data", word: "NUL", Tiny.train(on: "binary.dat", to: "new")),
     BadRequest("tokens that are none", word: "odd.bin", Tiny.train(on: "odd.bin", to: "new")),
     BadRequest("data in another encoding", word: "UTF-8", Tiny.train(on: "latin1.txt", to: "new")),
-    BadRequest("too little data", word: "11 bytes", Tiny.train(on: "short.txt", to: "new")),
+    BadRequest(
+      "too little data", word: "11 bytes, too few for sequences of 32 tokens: 2 x 33 are needed",
+      Tiny.train(on: "short.txt", to: "new")),
     BadRequest("too little data to validate on", word: "11 bytes", train(["--validation", "short.txt"])),
     BadRequest(
       "validation without training", word: "--validation", ["train", "--validation", "text.txt", "--out", "new"]),
@@ -225,7 +243,10 @@ func expectRefusal(
     try place.write(Array("caf".utf8) + [0xe9, 0x20] + Text.english, to: "latin1.txt")
     try place.write(Array("eleven byte".utf8), to: "short.txt")
     try place.write(Array("a file".utf8), to: "plain")
-    try FileManager.default.createDirectory(at: place["bare"], withIntermediateDirectories: true)
+    for name in ["bare", "surveyed"] {
+      try FileManager.default.createDirectory(at: place[name], withIntermediateDirectories: true)
+    }
+    try place.write([], to: "surveyed/survey.json")
     let before = try place.contents()
     expectRefusal(try place.run(request.arguments), request.word, status: request.status)
     #expect(try place.contents() == before)

@@ -119,13 +119,17 @@ import Testing
   )
   func interruptedTiming() throws {
     let place = try workplace()
-    try FileManager.default.createDirectory(at: place["survey"], withIntermediateDirectories: true)
+    // Steps of all structures are timed for a minute and more, and the folder is there from the beginning on.
+    let timing = try Program(in: place.url).start(Self.survey("time", more: ["--structures", "*"]))
+    place.wait(for: "survey", beyond: -1, or: timing)
+    timing.send(SIGKILL)
+    #expect(try timing.wait().status == 128 + SIGKILL)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: place["survey"].path).isEmpty)
     #expect(try place.run(Self.survey("time", to: "made")).status == 0)
     var survey = try record(place, "made")
     survey.runs[1].steps = 0
     try place.write(Array(try JSONEncoder().encode(survey)), to: "made/survey.json")
     expectRefusal(try place.run(Self.survey("time", to: "made")), "made/survey.json has runs without a number of steps")
-    // What a kill in the timing leaves: the folder alone.
     #expect(try place.run(Self.survey("time")).status == 0)
     #expect(place.exists("survey/report/index.html"))
   }

@@ -39,6 +39,10 @@ import Testing
     #expect(
       line.contains("over \(size - 1) tokens in windows of 16;") || line.hasSuffix("in windows of 16\n"), "\(line)")
     #expect(abs(try result["perplexity"].number - exp(result["loss"].number)) < 1e-6)
+    try place.write([97], to: "one.txt")
+    expectRefusal(
+      try place.run(["evaluate", "run", "--data", "one.txt", "--quiet"]),
+      "--data one.txt has one token, and the first is")
     // It has learned something: better than 256 equally likely bytes.
     #expect(try result["loss"].number < log(256))
     let generate = ["generate", "run", "--prompt", "the ", "--max-tokens", "40", "--quiet"]

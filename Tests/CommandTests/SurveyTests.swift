@@ -71,6 +71,33 @@ import Testing
     #expect(try evaluated["tokens"].int < 20_000)
   }
 
+  @Test("A usual structure that a shape has not is left out with a remark, and one that was named is refused")
+  func leavesOut() throws {
+    let place = try Workplace()
+    try place.write(Text.english, to: "text.txt")
+    let arguments = [
+      "survey", "--shapes", "64x64", "--tokens", "1", "--steps", "1", "--data", "text.txt", "--densities", "0.25",
+      "--out",
+    ]
+    // All is decided when the survey's record is there.
+    let running = try Program(in: place.url).start(arguments + ["survey"])
+    place.wait(for: "survey/survey.json", beyond: 0, or: running)
+    running.send(SIGINT)
+    let ending = try running.wait()
+    #expect(ending.status == 130, "\(ending.errors)")
+    #expect(
+      ending.errors.contains(
+        "filigree: not timed at 64x64, density 0.25: pixelfly-16 has no member of shape 64x64: density 0.25 is below"),
+      "\(ending.errors)")
+    let survey = try JSONDecoder().decode(SurveyRecord.self, from: Data(try place.bytes("survey/survey.json")))
+    #expect(survey.shapes.first == "64x64")
+    // The model's matrices are larger, and have it.
+    #expect(survey.runs.contains { $0.structure == "pixelfly-16" })
+    expectRefusal(
+      try place.run(arguments + ["other", "--structures", "pixelfly-16"]), "pixelfly-16 has no member of shape 64x64")
+    #expect(!place.exists("other"))
+  }
+
   private func refusesOther(_ place: Workplace) throws {
     let before = try place.contents()
     for more in [["--steps", "4"], ["--seed", "2"], ["--densities", "0.5"], ["--model", "mistral-4m"]] {

@@ -6,17 +6,6 @@ import Testing
 
 /// Surveys whose runs were made as long as equal FLOPs or equal time ask for, worked out by hand.
 @Suite struct EqualityTests {
-  private func report<Result>(_ fixture: SurveyFixture, _ body: (SurveyReport, String) throws -> Result) throws
-    -> Result
-  {
-    let root = try fixture.written()
-    defer { try? FileManager.default.removeItem(at: root) }
-    let report = try SurveyReport(reading: root), out = root.appendingPathComponent("report")
-    try report.write(to: out, figures: nil)
-    let page = try String(contentsOf: out.appendingPathComponent("index.html"), encoding: .utf8)
-    return try body(report, page.replacingOccurrences(of: "&#39;", with: "'"))
-  }
-
   /// Dense: 4 steps of 1 s and 10 FLOP, ending at 2.0 and 2.1. The structure: 8 steps of 5 FLOP, ending at 1.5.
   private func fixture(_ equal: SurveyRecord.Equality, stepSeconds: Double, end: Double = 1.5) -> SurveyFixture {
     var fixture = SurveyFixture()
@@ -35,7 +24,7 @@ import Testing
   @Test(
     "At equal FLOPs final losses are compared, the time of whole runs counts, and the summary says how long each is")
   func equalFlops() throws {
-    try report(fixture(.flops, stepSeconds: 0.6)) { report, page in
+    try fixture(.flops, stepSeconds: 0.6).report { report, page in
       let summary = report.summary, csr = summary.structures[1]
       #expect(summary.equal == .flops && summary.equalFlops == 40)
       #expect(csr.steps == 8 && csr.tokens == 80 && summary.structures[0].steps == 4)
@@ -64,11 +53,11 @@ import Testing
 
   @Test("At equal FLOPs a lower loss in no more time pays, and a higher one in as much time is for no use")
   func verdictsAtEqualFlops() throws {
-    try report(fixture(.flops, stepSeconds: 0.4)) { report, _ in
+    try fixture(.flops, stepSeconds: 0.4).report { report, _ in
       #expect(report.summary.structures[1].verdict == .pays)
       #expect(report.summary.answer.contains("csr pays: a lower loss than dense within dense's time."))
     }
-    try report(fixture(.flops, stepSeconds: 0.5, end: 2.5)) { report, _ in
+    try fixture(.flops, stepSeconds: 0.5, end: 2.5).report { report, _ in
       #expect(report.summary.structures[1].verdict == .doNotUse)
       #expect(report.summary.answer.contains("nothing pays"))
       #expect(report.summary.answer.contains("Dense is the best at equal FLOPs: the next, csr, is 0.450"))
@@ -77,7 +66,7 @@ import Testing
 
   @Test("At equal time the loss at equal time is the final one where a run took what was planned, and only then")
   func equalTime() throws {
-    try report(fixture(.time, stepSeconds: 0.51)) { report, page in
+    try fixture(.time, stepSeconds: 0.51).report { report, page in
       let csr = report.summary.structures[1]
       #expect(near(csr.relativeTrainingSeconds, 1.02))
       #expect(csr.lossAtEqualTime == 1.5 && csr.verdict == .pays)
@@ -92,7 +81,7 @@ import Testing
       #expect(!page.contains("<th scope=\"col\">within dense's time"))
     }
     // Half of the run and more is too long to count as equal: 4 s lie a quarter of the way from 3.2 s to 6.4 s.
-    try report(fixture(.time, stepSeconds: 0.8)) { report, page in
+    try fixture(.time, stepSeconds: 0.8).report { report, page in
       #expect(page.contains("The runs of csr took another time than was planned:"))
       let csr = report.summary.structures[1]
       #expect(near(csr.lossAtEqualTime, 2.625))
@@ -107,7 +96,7 @@ import Testing
     plain.equal = nil
     for index in plain.runs.indices { plain.runs[index].steps = nil }
     plain.runs[2].losses = [(2, 3.0), (4, 1.5)]
-    try report(plain) { report, page in
+    try plain.report { report, page in
       #expect(report.summary.equal == .steps && report.summary.structures[1].steps == 4)
       #expect(page.contains("the same number of steps and tokens: that is the experiment"))
       #expect(page.contains("read off these runs and one-sided"))
@@ -119,7 +108,7 @@ import Testing
   func ownLengths() throws {
     var fixture = fixture(.flops, stepSeconds: 0.5)
     fixture.runs[2].isDone = false
-    try report(fixture) { report, _ in
+    try fixture.report { report, _ in
       #expect(
         report.summary.missing.contains("The run runs/csr-d0.5-s1 is not finished: 8 of 8 steps are recorded."))
     }

@@ -6,16 +6,6 @@ import Testing
 
 /// The comparisons of a survey, worked out by hand.
 @Suite struct FairnessTests {
-  private func report<Result>(_ fixture: SurveyFixture, _ body: (SurveyReport, String) throws -> Result) throws
-    -> Result
-  {
-    let root = try fixture.written()
-    defer { try? FileManager.default.removeItem(at: root) }
-    let report = try SurveyReport(reading: root), out = root.appendingPathComponent("report")
-    try report.write(to: out, figures: nil)
-    return try body(report, String(contentsOf: out.appendingPathComponent("index.html"), encoding: .utf8))
-  }
-
   /// Four steps each; dense does 10 operations a step, so 40 in all.
   private var equal: SurveyFixture {
     var fixture = SurveyFixture()
@@ -34,7 +24,7 @@ import Testing
     "At equal operations a costlier run is read off its curve where dense ended, a cheaper one counts with its last loss"
   )
   func equalOperations() throws {
-    try report(equal) { report, _ in
+    try equal.report { report, _ in
       let summary = report.summary
       #expect(summary.equalFlops == 40)
       let losses = summary.structures.map(\.lossAtEqualFlops)
@@ -50,12 +40,12 @@ import Testing
   func olderRecords() throws {
     var fixture = equal
     for index in fixture.runs.indices { fixture.runs[index].flops = nil }
-    try report(fixture) { report, _ in #expect(report.summary.equalFlops == 24e9) }
+    try fixture.report { report, _ in #expect(report.summary.equalFlops == 24e9) }
   }
 
   @Test("The same structure trained in two ways is two, by name, and both are held against narrow of their density")
   func narrow() throws {
-    try report(equal) { report, page in
+    try equal.report { report, page in
       let findings = report.findings
       #expect(findings.structures.map(\.name) == ["dense", "narrow", "csr", "csr (rigl)", "bsr-32"])
       let differences = report.summary.structures.map(\.differenceToNarrow)
@@ -82,7 +72,7 @@ import Testing
       .init(structure: "csr", density: 0.5, losses: [(4, 2.3)], learningRate: 0.01),
       .init(structure: "csr", density: 0.5, losses: [], learningRate: 0.1, divergence: "the loss exploded at step 3"),
     ]
-    try report(fixture) { report, page in
+    try fixture.report { report, page in
       let (dense, csr) = (report.summary.structures[0], report.summary.structures[1])
       #expect(dense.learningRate == 0.01 && csr.learningRate == 0.01)
       #expect(dense.rates.map(\.finalValidationLoss) == [2.4, 2.0, 2.6])
@@ -95,6 +85,6 @@ import Testing
     }
     fixture.learningRates = [0.001, 0.01]
     fixture.runs.removeAll { $0.learningRate == 0.1 }
-    try report(fixture) { _, page in #expect(page.contains("end of the sweep for dense and csr")) }
+    try fixture.report { _, page in #expect(page.contains("end of the sweep for dense and csr")) }
   }
 }

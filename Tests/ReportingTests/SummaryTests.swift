@@ -64,6 +64,32 @@ struct SummaryTests {
     #expect(bsr.verdict == .pays)
   }
 
+  @Test("The page has a column for energy where one run's was read, and none of dashes only")
+  func energyColumn() throws {
+    var fixture = tiny
+    try fixture.report { _, page in
+      #expect(page.contains(">energy<small>J/token") && !page.contains(">GPU energy<"))
+    }
+    for index in fixture.runs.indices { fixture.runs[index].joules = nil }
+    try fixture.report { report, page in
+      #expect(report.summary.structures.allSatisfy { $0.joulesPerToken == nil })
+      #expect(!page.contains("J/token"))
+    }
+    fixture.runs[0].gpuJoules = 20
+    try fixture.report { _, page in
+      #expect(page.contains(">GPU energy<small>J/token") && !page.contains(">energy<"))
+    }
+  }
+
+  @Test("One token is one, and two are tokens")
+  func tokens() throws {
+    try tiny.report { report, _ in
+      let captions = SurveyFigures(report.findings).figures.filter { $0.name.hasPrefix("speedup") }.map(\.caption)
+      #expect(captions.contains { $0.contains("16 inputs, 64 outputs and 1 token.") })
+      #expect(captions.contains { $0.contains("16 inputs, 64 outputs and 10 tokens.") })
+    }
+  }
+
   @Test("The GPU's joules per token are the mean over the steps, those in which its counter stood still among them")
   func gpuEnergy() throws {
     var fixture = tiny

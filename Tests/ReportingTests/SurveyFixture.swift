@@ -1,6 +1,8 @@
 import Foundation
 import Records
 
+@testable import Reporting
+
 /// Builds survey directories: plans, runs and bench records made up from formulas, never measured.
 struct SurveyFixture {
   /// A training run: `losses` are (step, validation loss), every step takes `stepSeconds`.
@@ -73,6 +75,16 @@ struct SurveyFixture {
     let root = FileManager.default.temporaryDirectory.appendingPathComponent("survey-\(UUID().uuidString)")
     try write(to: root)
     return root
+  }
+
+  /// The survey's report and its page without figures, apostrophes as they are read.
+  func report<Result>(_ body: (SurveyReport, _ page: String) throws -> Result) throws -> Result {
+    let root = try written()
+    defer { try? FileManager.default.removeItem(at: root) }
+    let report = try SurveyReport(reading: root), out = root.appendingPathComponent("report")
+    try report.write(to: out, figures: nil)
+    let page = try String(contentsOf: out.appendingPathComponent("index.html"), encoding: .utf8)
+    return try body(report, page.replacingOccurrences(of: "&#39;", with: "'"))
   }
 
   func write(to root: URL) throws {

@@ -173,8 +173,7 @@ struct SurveyReportTests {
     defer { try? FileManager.default.removeItem(at: folder) }
     let program = folder.appendingPathComponent("gnuplot")
     for (version, isTaken) in [("5.2", false), ("5.4", true), ("6.0", true)] {
-      try Data("#!/bin/sh\necho 'gnuplot \(version) patchlevel 1'\n".utf8).write(to: program)
-      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program.path)
+      try Script("echo 'gnuplot \(version) patchlevel 1'").write(to: program)
       #expect((FigureTool.found(path: folder.path) != nil) == isTaken, "version \(version)")
     }
   }
@@ -182,8 +181,7 @@ struct SurveyReportTests {
   @Test("A gnuplot that fails costs the figures, not the report, and its complaint is on the page")
   func failingTool() throws {
     let program = FileManager.default.temporaryDirectory.appendingPathComponent("gnuplot-\(UUID().uuidString)")
-    try Data("#!/bin/sh\necho 'unknown terminal <svg>' >&2\nexit 1\n".utf8).write(to: program)
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program.path)
+    try Script("echo 'unknown terminal <svg>' >&2\nexit 1").write(to: program)
     defer { try? FileManager.default.removeItem(at: program) }
     try withSurvey(.plausible) { root in
       let out = root.appendingPathComponent("report")

@@ -94,6 +94,33 @@ struct VerdictTests {
     #expect(summary.answer.contains("the spread over seeds is unknown, so this is no win"))
   }
 
+  @Test("A simulated structure has no verdict, is no rival of dense and stands on no front, whatever its loss")
+  func simulated() throws {
+    let simulation: (inout SurveyFixture) -> Void = { fixture in
+      fixture.runs.append(.init(structure: "masked", density: 0.1, stepSeconds: 0.9, losses: [(4, 1.0)]))
+      var record = SurveyFixture.bench("masked", density: 0.1)
+      fixture.bench = [record]
+      record.simulated = true
+      fixture.bench.append(record)
+    }
+    let summary = try answer(simulation)
+    #expect(summary.structures.map(\.verdict) == [.reference, .pays, .none])
+    #expect(summary.structures[2].reason.contains("says nothing; there is no verdict"))
+    #expect(summary.answer.contains("csr pays: ") && summary.answer.contains("no verdict on masked (simulated)."))
+    #expect(summary.answer.contains("Dense is not the best: at equal time csr is 0.550"))
+    var fixture = SurveyFixture()
+    fixture.runs = [.init(structure: "dense", losses: [(4, 2.0)])]
+    simulation(&fixture)
+    try fixture.report { report, _ in
+      #expect(report.summary.answer.contains("nothing pays"))
+      #expect(report.summary.answer.contains("Dense has nothing to be compared with"))
+      let figure = try #require(SurveyFigures(report.findings).figures.first { $0.name == "pareto" })
+      let front = try #require(figure.panels[0].series.first { $0.kind == .front })
+      #expect(front.points.allSatisfy { $0.x >= 1 && $0.y >= 2 })
+      #expect(figure.caption.contains("simulated structures aside"))
+    }
+  }
+
   @Test("Without a finished run there is no verdict, and the report says which run is missing")
   func unfinished() throws {
     let undone = try answer { $0.runs[2].isDone = false }

@@ -129,19 +129,16 @@ extension CPUDevice {
   private func overGroups(_ walk: RowsWalk, panels: Int, _ body: (_ chunk: Int, Range<Int>, _ worker: Int) -> Void) {
     let panelsAtOnce = Int(kernels.rowPanels), chunks = walk.chunks
     let groups = (panels + panelsAtOnce - 1) / panelsAtOnce
-    if groups >= 4 * threads {
-      return pool.run(groups) { group, worker in
-        for chunk in 0..<chunks {
-          body(chunk, group * panelsAtOnce..<min(panels, (group + 1) * panelsAtOnce), worker)
-        }
-      }
-    }
-    // As many tasks as keep a few threads busy.
-    let each = max(1, min(CPUDevice.groupsPerTask, groups * chunks / 8))
-    let pieces = (groups + each - 1) / each
-    pool.run(chunks * pieces) { task, worker in
-      for group in task / chunks * each..<min(groups, (task / chunks + 1) * each) {
-        body(task % chunks, group * panelsAtOnce..<min(panels, (group + 1) * panelsAtOnce), worker)
+    let isEnough = groups >= 4 * threads
+    let chunksPerTask = isEnough ? max(1, chunks) : 1
+    // Else as many tasks as keep a few threads busy.
+    let groupsPerTask = isEnough ? 1 : max(1, min(CPUDevice.groupsPerTask, groups * chunks / 8))
+    let across = (chunks + chunksPerTask - 1) / chunksPerTask
+    pool.run(across * ((groups + groupsPerTask - 1) / groupsPerTask)) { task, worker in
+      let (piece, place) = task.quotientAndRemainder(dividingBy: across)
+      for group in piece * groupsPerTask..<min(groups, (piece + 1) * groupsPerTask) {
+        let some = group * panelsAtOnce..<min(panels, (group + 1) * panelsAtOnce)
+        for chunk in place * chunksPerTask..<min(chunks, (place + 1) * chunksPerTask) { body(chunk, some, worker) }
       }
     }
   }

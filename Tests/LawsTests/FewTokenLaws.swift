@@ -1,0 +1,84 @@
+import Arrays
+import Devices
+import Testing
+
+@testable import Structures
+
+/// Products of few tokens with sides above 1024, which the other laws' members have not: rows that lie side by side are read
+/// in runs of at most 1024, and compressed rows make several tasks, and several sums of the transposed product.
+@Suite struct FewTokenLaws {
+  /// One run, and 283 rows more, which begin another; or 13, which do not.
+  private static let shapes = [
+    Shape(outputs: 1307, inputs: 64), Shape(outputs: 64, inputs: 1307), Shape(outputs: 1037, inputs: 31),
+    Shape(outputs: 31, inputs: 1037),
+  ]
+
+  /// Many blocks, a few as long as a side, and one that is the matrix.
+  private static let members = [
+    ("dense", 1.0), ("csr", 0.3), ("csr", 1), ("bsr-16", 0.3), ("bsr-1307x16", 0.7), ("bsr-16x1307", 0.7),
+    ("bsr-1037x31", 1), ("bsr-31x1037", 1),
+  ]
+
+  private static let subjects: [Subject] = CPUDevice.available.flatMap { isa in
+    shapes.flatMap { shape in
+      members.compactMap { label, density in
+        let member = try? Catalog.member(label, of: shape, density: density, seed: 3)
+        return member.flatMap {
+          // Padding would make a larger one of what does not divide.
+          label.contains("x") && $0.padding > 0
+            ? nil : Subject(structure: $0, values: Subject.values(of: $0, seed: 7), isa: isa)
+        }
+      }
+    }
+  }
+
+  @Test(
+    "1 definition: long sides at 1 to 4 tokens: y, dx and dvalues are the materialized matrix's, within the rounding bound",
+    arguments: subjects)
+  func definition(_ subject: Subject) throws {
+    let structure = subject.structure, shape = structure.shape
+    let matrix = structure.materialize(subject.values), absolute = subject.absolute
+    let back = transposed(matrix, rows: shape.outputs, columns: shape.inputs)
+    let backAbsolute = transposed(absolute, rows: shape.outputs, columns: shape.inputs)
+    let places = try self.places(of: structure)
+    for tokens in 1...4 {
+      let x = normals(tokens * shape.inputs, seed: UInt64(tokens + 1))
+      let dy = normals(tokens * shape.outputs, seed: UInt64(tokens + 2))
+      // One thread is given the longest runs.
+      let products = try Products(subject, threads: 1)
+      let result = try products.run(x: x, dy: dy)
+      #expect(try Products(subject, threads: 2).run(x: x, dy: dy) == result, "T=\(tokens), two threads")
+      let y = product(x.doubles, matrix, rows: shape.outputs, columns: shape.inputs)
+      let bound = product(x.doubles.map(abs), absolute, rows: shape.outputs, columns: shape.inputs)
+      expectClose(result.y, y, bound, subject.depth, "y at T=\(tokens)")
+      let dx = product(dy.doubles, back, rows: shape.inputs, columns: shape.outputs)
+      let dxBound = product(dy.doubles.map(abs), backAbsolute, rows: shape.inputs, columns: shape.outputs)
+      expectClose(result.dx, dx, dxBound, subject.depth, "dx at T=\(tokens)")
+      let twice = try products.run(x: x, dy: dy, addingTo: result)
+      expectClose(twice.y, y.map { 2 * $0 }, bound.map { 2 * $0 }, subject.depth, "y added to at T=\(tokens)")
+      expectClose(twice.dx, dx.map { 2 * $0 }, dxBound.map { 2 * $0 }, subject.depth, "dx added to at T=\(tokens)")
+      // Each stored value stands at one place of the matrix, and so does its gradient in dy' x.
+      var gradient = [Double](repeating: 0, count: structure.count), size = gradient
+      for (index, place) in places {
+        for t in 0..<tokens {
+          let term =
+            Double(dy[t * shape.outputs + place / shape.inputs]) * Double(x[t * shape.inputs + place % shape.inputs])
+          gradient[index] += term
+          size[index] += abs(term)
+        }
+      }
+      expectClose(result.dvalues, gradient, size, tokens + 1, "dvalues at T=\(tokens)")
+    }
+  }
+
+  /// Where the definition puts each value: (index of the value, place in the matrix); values that only pad have none.
+  private func places(of structure: any Structure) throws -> [(value: Int, place: Int)] {
+    // Every whole number up to 2^24 is a float.
+    try #require(structure.count < 1 << 24)
+    let marked = structure.materialize((0..<structure.count).map { Float($0 + 1) })
+    let found = marked.indices.filter { marked[$0] != 0 }.map { (value: Int(marked[$0]) - 1, place: $0) }
+    try #require(Set(found.map(\.value)).count == found.count)
+    if structure.padding == 0 { #expect(found.count == structure.count) }
+    return found
+  }
+}
