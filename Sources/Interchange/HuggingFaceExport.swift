@@ -34,6 +34,9 @@ package struct HuggingFaceExport {
     guard entries.isEmpty else {
       throw Refusal.badInput("\(url.path) is not empty; choose another --out, or remove it")
     }
+    guard try loaded.device.sumOfSquares(model.parameters.values).isFinite else {
+      throw Refusal.failed("\(loaded.stored.path) has weights that are no finite numbers; its weights are damaged")
+    }
     let tensors = try form == .densified ? densified() : ModelFile(model: model, device: loaded.device).values()
     try AtomicFile.writeFolder(to: url) { folder in
       func write(_ name: String, _ bytes: [UInt8]) throws {

@@ -32,9 +32,12 @@ package struct MistralConfiguration: Sendable {
   package init(_ bytes: [UInt8], path: String) throws {
     let reader = try ConfigurationReader(bytes, path: path)
     try reader.requireText("model_type", "mistral")
-    guard try reader.value("architectures").array?.contains(where: { $0.string == "MistralForCausalLM" }) ?? false
-    else {
-      throw reader.refuse("architectures is \(try reader.value("architectures").kind) without MistralForCausalLM")
+    let architectures = try reader.value("architectures")
+    guard architectures.array?.contains(where: { $0.string == "MistralForCausalLM" }) ?? false else {
+      let named = architectures.array.map { list in
+        list.isEmpty ? "an empty list" : list.prefix(4).map(\.kind).joined(separator: ", ")
+      }
+      throw reader.refuse("architectures is \(named ?? architectures.kind), without MistralForCausalLM")
     }
     try reader.requireText("hidden_act", "silu")
     for key in ["attention_bias", "mlp_bias"] { try reader.requireOff(key) }
@@ -124,7 +127,7 @@ private final class ConfigurationReader {
   func count(_ key: String, from least: Int = 1) throws -> Int {
     let value = try value(key)
     guard let count = value.integer, (least...1 << 31).contains(count) else {
-      throw refuse("\(key) is \(value.kind), not a whole number from \(least)")
+      throw refuse("\(key) is \(value.kind), not a whole number from \(least) to 2147483648")
     }
     return count
   }

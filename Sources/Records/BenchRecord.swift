@@ -58,8 +58,9 @@ public struct BenchRecord: Codable, Sendable, Equatable {
   public var verified: Bool
   /// Worst error / derived bound; at most 1 when verified.
   public var errorFraction: Double
-  /// Energy of one call: of the processor packages, and of the GPU where one computes; absent where it cannot be read.
-  public var joules: Double?
+  /// Energy of one call: of the processor packages, null where it cannot be read; and of the GPU where one computes, else
+  /// absent.
+  @Nullable public var joules: Double?
   public var gpuJoules: Double?
   /// True for a structure that stores and multiplies its zeros: its time is no measure of what sparsity gains.
   public var simulated: Bool?

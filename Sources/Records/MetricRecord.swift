@@ -1,4 +1,5 @@
-/// A line of `metrics.jsonl`: a training step, an evaluation or a change of the pattern; what it has not is left out.
+/// A line of `metrics.jsonl`: a training step, an evaluation or a change of the pattern; what it has not is left
+/// out, but for `joules`, which is null then.
 ///
 /// A step carries `loss` to `flops`; an evaluation carries `validationLoss`; a change `changed`, `effectiveWidth` and
 /// `parameters`. Losses are nats per token.
@@ -14,8 +15,8 @@ public struct MetricRecord: Codable, Sendable, Equatable {
   /// Forward, backward and optimiser; without evaluation, logging and checkpoints.
   public var stepSeconds: Double?
   public var tokensPerSecond: Double?
-  /// Energy of the processor packages during the step; absent where their counters cannot be read.
-  public var joules: Double?
+  /// Energy of the processor packages during the step; null where their counters cannot be read, and where there was no step.
+  @Nullable public var joules: Double?
   /// Energy of the GPU that trained during the step, as its counter moved; absent without a GPU, and where it cannot be read.
   /// The counter moves every 20 to 100 milliseconds: means over many steps count, not single ones.
   public var gpuJoules: Double?

@@ -28,6 +28,10 @@ package struct Answer {
       sentences.append(
         setting + "\(Numerals.list(pays)) \(pays.count == 1 ? "pays" : "pay"): \(equality.gain).")
     }
+    if !names(.mayPay).isEmpty {
+      sentences.append(
+        "\(Numerals.list(names(.mayPay))) may pay: by one seed, which says too little; --seeds 3 decides.")
+    }
     if !names(.trades).isEmpty {
       let trades = names(.trades)
       let which = trades.count > 4 ? trades : trades.map { name in exchange(name).map { "\(name) (\($0))" } ?? name }
@@ -78,6 +82,10 @@ package struct Answer {
     if -gap <= spread {
       return
         "Dense is not shown to be beaten: \(best.name) is \(amount) below it \(place), within the spread of \(Numerals.difference(spread, signed: false)) over seeds.\(level)"
+    }
+    guard best.comparison.hasOwnSpread else {
+      return
+        "Dense is not shown to be beaten: \(best.name) is \(amount) below it \(place), beyond the spread of \(Numerals.difference(spread, signed: false)) over dense's seeds, but by one seed of its own.\(level)"
     }
     return
       "Dense is not the best: \(place) \(best.name) is \(amount) below it, where the spread over seeds is \(Numerals.difference(spread, signed: false)).\(level)"
@@ -159,7 +167,7 @@ package struct Answer {
       sentence += ", \(phrase) \(relation(c.equalTimeDifference))"
     }
     guard let finalSpread = c.finalSpread, let equalTimeSpread = c.equalTimeSpread else {
-      return sentence + "; the spread over seeds is unknown (one seed), so this is no win."
+      return sentence + "; the spread over seeds is unknown (one seed), so there is no verdict."
     }
     if abs(c.finalDifference) <= finalSpread && abs(c.equalTimeDifference) <= equalTimeSpread {
       sentence += "; this is within the spread of \(Numerals.difference(finalSpread, signed: false)) over seeds"

@@ -81,10 +81,15 @@ extension Comparison {
         )
       }
     return [
-      (.pays, texts.0), (.trades, texts.1), (.doNotUse, texts.2),
+      (.pays, texts.0),
+      (
+        .mayPay,
+        "it would pay, but was trained with one seed: the luck of its pattern and of its first weights is not measured, and the spread is that of dense. --seeds 3 decides."
+      ),
+      (.trades, texts.1), (.doNotUse, texts.2),
       (
         .none,
-        "a product was WRONG, a run is not finished, the structure is simulated, or the difference lies within the spread. Where the spread is unknown, because nothing was trained with more than one seed, a lower loss is never called a win."
+        "a product was WRONG, a run is not finished, the structure is simulated, or the difference lies within the spread. Where the spread is unknown, because nothing was trained with more than one seed, there is no verdict."
       ),
     ]
   }

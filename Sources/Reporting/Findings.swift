@@ -116,7 +116,8 @@ package struct Findings: Sendable {
       timeSpread: timeSpread(of: result),
       finalDifference: final - denseFinal, equalTimeDifference: equal - denseEqual,
       finalSpread: larger(result.finalLosses.range, dense.finalLosses.range),
-      equalTimeSpread: larger(lossesAtEqualTime(of: result).range, lossesAtEqualTime(of: dense).range))
+      equalTimeSpread: larger(lossesAtEqualTime(of: result).range, lossesAtEqualTime(of: dense).range),
+      hasOwnSpread: result.finalLosses.range != nil)
   }
 
   /// A simulated structure has none: every verdict rests on a time, and its own says nothing.

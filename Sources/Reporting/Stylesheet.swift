@@ -46,7 +46,7 @@ enum Stylesheet {
     tbody th { font-weight: 600; }
     td small, .pm { color: var(--muted); font-size: 0.8em; }
     .verdict { display: inline-block; font-weight: 600; border: 1px solid currentColor; border-radius: 99px; padding: 0.02rem 0.6rem; font-size: 0.8rem; white-space: nowrap; }
-    .pays { color: var(--pays); } .trades { color: var(--trades); } .avoid { color: var(--avoid); } .none, .reference { color: var(--muted); }
+    .pays { color: var(--pays); } .maypay { color: var(--pays); border-style: dashed; } .trades { color: var(--trades); } .avoid { color: var(--avoid); } .none, .reference { color: var(--muted); }
     dl.words { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: 0.35rem 1.2rem; margin: 1rem 0; }
     dl.words dt { font-weight: 600; } dl.words dd { margin: 0; }
     figure { margin: 2.2rem 0 3rem; max-width: 62rem; } figure h3 { margin: 0 0 0.8rem; }

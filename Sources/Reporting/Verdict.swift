@@ -4,6 +4,8 @@ import Records
 public enum Verdict: String, Codable, Sendable, CaseIterable {
   case reference = "reference"
   case pays = "pays"
+  /// By one seed of the structure, so that the luck of its pattern and of its first weights is not known.
+  case mayPay = "may pay"
   case trades = "trades"
   case doNotUse = "do not use"
   case none = "no verdict"
@@ -22,11 +24,13 @@ package struct Comparison: Sendable, Equatable {
   /// Spread over seeds that a difference must exceed; nil where every side has one seed only.
   package var finalSpread: Double?
   package var equalTimeSpread: Double?
+  /// False where the structure has one seed and borrows the spread of dense.
+  package var hasOwnSpread: Bool
 
   package init(
     equality: SurveyRecord.Equality = .steps, relativeSeconds: Double, timeSpread: Double, finalDifference: Double,
     equalTimeDifference: Double,
-    finalSpread: Double?, equalTimeSpread: Double?
+    finalSpread: Double?, equalTimeSpread: Double?, hasOwnSpread: Bool = true
   ) {
     self.equality = equality
     self.relativeSeconds = relativeSeconds
@@ -35,6 +39,7 @@ package struct Comparison: Sendable, Equatable {
     self.equalTimeDifference = equalTimeDifference
     self.finalSpread = finalSpread
     self.equalTimeSpread = equalTimeSpread
+    self.hasOwnSpread = hasOwnSpread
   }
 
   package var isFaster: Bool { relativeSeconds < 1 - timeSpread }
@@ -46,15 +51,13 @@ package struct Comparison: Sendable, Equatable {
 
   /// The rules of ``rules(_:)``, in their order.
   package var verdict: Verdict {
-    guard let finalSpread, let equalTimeSpread else {
-      if equalTimeDifference < 0 || finalDifference < 0 { return .none }
-      return isFaster ? .trades : .doNotUse
-    }
-    if equalTimeDifference < -equalTimeSpread { return .pays }
+    guard let finalSpread, let equalTimeSpread else { return .none }
+    let gain: Verdict = hasOwnSpread ? .pays : .mayPay
+    if equalTimeDifference < -equalTimeSpread { return gain }
     let isLower = finalDifference < -finalSpread
     let isHigher = finalDifference > finalSpread
     // Lower without being slower gives nothing up: at equal time, too, the loss must not be the higher one.
-    if isLower && !isSlower { return equalTimeDifference < 0 ? .pays : .none }
+    if isLower && !isSlower { return equalTimeDifference < 0 ? gain : .none }
     if isLower || (isFaster && isHigher) { return .trades }
     if isSlower || isHigher { return .doNotUse }
     return .none

@@ -64,6 +64,7 @@ struct VerdictTable {
     let name =
       switch verdict {
       case .pays: "pays"
+      case .mayPay: "maypay"
       case .trades: "trades"
       case .doNotUse: "avoid"
       case .reference: "reference"

@@ -20,7 +20,10 @@ struct EvaluateCommand: ParsableCommand {
   @OptionGroup var argument: ModelArgument
   @Option(parsing: .upToNextOption, help: "Text files, directories, globs, JSON lines, gzip, zstd, or files of tokens.")
   var data: [String] = []
-  @Option(help: "Tokens in a window; by default those of the run's training, or 512.") var sequence: Int?
+  @Option(
+    help:
+      "Tokens in a window; by default those of the run's training, or 512, or fewer where config.json has fewer positions."
+  ) var sequence: Int?
   @Option(help: "Windows computed at once.") var batch = 8
   @OptionGroup var reading: DataOptions
 
@@ -39,7 +42,7 @@ struct EvaluateCommand: ParsableCommand {
     guard !data.isEmpty else { throw Refusal.badInput("--data is missing; name the text to evaluate on") }
     guard (1...1 << 20).contains(batch) else { throw Refusal.badInput("--batch \(batch) is not from 1 to 1048576") }
     let stored = try argument.stored(global)
-    let length = sequence ?? stored.sequence ?? 512
+    let length = sequence ?? stored.sequence ?? min(512, stored.configuration.positions ?? 512)
     guard (1...1 << 20).contains(length) else {
       throw Refusal.badInput("--sequence \(length) is not from 1 to 1048576")
     }

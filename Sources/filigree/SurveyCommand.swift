@@ -20,7 +20,11 @@ struct SurveyCommand: ParsableCommand {
 
   @OptionGroup var global: GlobalOptions
   @Option(help: "quick (minutes), standard (an hour or two) or full (days on a CPU).") var preset = "quick"
-  @Option(parsing: .upToNextOption, help: "Text files or directories; by default a generated text of known entropy.")
+  @Option(
+    parsing: .upToNextOption,
+    help:
+      "Text files, directories, globs, JSON lines, gzip, zstd, or files of tokens; by default a generated text of known entropy."
+  )
   var data: [String] = []
   @Option(parsing: .upToNextOption, help: "Text to validate on; by default the end of --data.")
   var validation: [String] = []

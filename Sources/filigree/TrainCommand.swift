@@ -25,7 +25,9 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "Label of the structure of gate, up and down.") var structure = "dense"
   @Option(help: "Stored weights / all weights, where the label leaves it open.") var density: Double?
   @Option(help: "1 - density, for those who think that way.") var sparsity: Double?
-  @Option(parsing: .upToNextOption, help: "Text files or directories; by default a generated text.")
+  @Option(
+    parsing: .upToNextOption,
+    help: "Text files, directories, globs, JSON lines, gzip, zstd, or files of tokens; by default a generated text.")
   var data: [String] = []
   @Option(parsing: .upToNextOption, help: "Text to validate on; by default the end of --data.")
   var validation: [String] = []
@@ -62,6 +64,7 @@ struct TrainCommand: ParsableCommand {
       structure: structure, density: density, corpus: corpus, data: data, validation: validation,
       tokenizer: tokenizer, steps: steps)
     configuration.architecture = base
+    if model.config != nil { configuration.preset = "config.json" }
     try apply(to: &configuration)
     let needed = corpus.isText ? tokenizer.vocabularySize : Int(corpus.largestToken) + 1
     guard configuration.architecture.vocabularySize >= needed else {

@@ -13,9 +13,13 @@ import Testing
     fixture.runs = [
       .init(structure: "dense", seed: 1, losses: [(2, 3.0), (4, 2.0)], steps: 4, flops: 10),
       .init(structure: "dense", seed: 2, losses: [(2, 3.0), (4, 2.1)], steps: 4, flops: 10),
-      .init(
-        structure: "csr", density: 0.5, stepSeconds: stepSeconds, losses: [(4, 3.0), (8, end)], steps: 8, flops: 5),
     ]
+    for seed: UInt64 in 1...2 {
+      fixture.runs.append(
+        .init(
+          structure: "csr", density: 0.5, seed: seed, stepSeconds: stepSeconds, losses: [(4, 3.0), (8, end)], steps: 8,
+          flops: 5))
+    }
     return fixture
   }
 

@@ -39,9 +39,9 @@ struct VerdictTests {
     .init(name: "faster, within the spread", step: 0.5, final: -0.04, equal: -0.04, spread: 0.05, verdict: .none),
     .init(name: "as fast, within the spread", step: 0.995, final: 0.01, equal: 0.01, spread: 0.05, verdict: .none),
     .init(name: "exactly the spread is within it", step: 0.5, final: -0.05, equal: -0.05, spread: 0.05, verdict: .none),
-    .init(name: "unknown spread, lower: no win", step: 0.5, final: -9, equal: -9, spread: nil, verdict: .none),
-    .init(name: "unknown spread, faster and higher", step: 0.5, final: 0.1, equal: 0.1, spread: nil, verdict: .trades),
-    .init(name: "unknown spread, slower, higher", step: 1.5, final: 0.1, equal: 0.2, spread: nil, verdict: .doNotUse),
+    .init(name: "unknown spread, lower", step: 0.5, final: -9, equal: -9, spread: nil, verdict: .none),
+    .init(name: "unknown spread, faster and higher", step: 0.5, final: 0.1, equal: 0.1, spread: nil, verdict: .none),
+    .init(name: "unknown spread, slower, higher", step: 1.5, final: 0.1, equal: 0.2, spread: nil, verdict: .none),
   ]
 
   @Test("Each rule gives its verdict", arguments: cases)
@@ -51,6 +51,10 @@ struct VerdictTests {
       equalTimeDifference: example.equal, finalSpread: example.spread,
       equalTimeSpread: example.equalSpread ?? example.spread)
     #expect(comparison.verdict == example.verdict)
+    // With dense's spread alone nothing pays, and nothing else is judged otherwise.
+    var borrowed = comparison
+    borrowed.hasOwnSpread = false
+    #expect(borrowed.verdict == (example.verdict == .pays ? .mayPay : example.verdict))
   }
 
   @Test("The report states a rule for each verdict it can reach", arguments: SurveyRecord.Equality.allCases)
@@ -63,6 +67,7 @@ struct VerdictTests {
     fixture.runs = [
       .init(structure: "dense", seed: 1, losses: [(4, 2.0)]), .init(structure: "dense", seed: 2, losses: [(4, 2.1)]),
       .init(structure: "csr", density: 0.1, stepSeconds: 0.5, losses: [(4, 1.5)]),
+      .init(structure: "csr", density: 0.1, seed: 2, stepSeconds: 0.5, losses: [(4, 1.5)]),
     ]
     change(&fixture)
     let root = try fixture.written()
@@ -80,7 +85,7 @@ struct VerdictTests {
 
   @Test("The answer says that dense is the best, and that nothing pays")
   func denseIsBest() throws {
-    let answer = try answer { $0.runs[2].losses = [(4, 2.5)] }.answer
+    let answer = try answer { for run in 2...3 { $0.runs[run].losses = [(4, 2.5)] } }.answer
     #expect(answer.contains("nothing pays"))
     #expect(answer.contains("Dense is the best at equal time: the next, csr, is 0.450 nats per token above it."))
     #expect(answer.contains("csr (step time −50%, loss +0.450) trades"))
@@ -88,10 +93,24 @@ struct VerdictTests {
 
   @Test("With one seed everywhere the spread is unknown and nothing is a win")
   func oneSeed() throws {
-    let summary = try answer { $0.runs.remove(at: 1) }
+    let summary = try answer {
+      $0.runs.remove(at: 1)
+      $0.runs.removeLast()
+    }
     #expect(summary.structures[1].verdict == Verdict.none)
     #expect(summary.structures[1].spreadSource == "unknown")
     #expect(summary.answer.contains("the spread over seeds is unknown, so this is no win"))
+    #expect(summary.structures[1].reason.contains("so there is no verdict"))
+  }
+
+  @Test("What would pay by one seed only may pay, and dense is not shown to be beaten")
+  func oneSeedOfItsOwn() throws {
+    let summary = try answer { $0.runs.removeLast() }
+    #expect(summary.structures[1].verdict == .mayPay && summary.structures[1].spreadSource == "dense")
+    #expect(summary.answer.contains("nothing pays") && summary.answer.contains("csr may pay: by one seed"))
+    #expect(
+      summary.answer.contains("Dense is not shown to be beaten: csr is 0.550")
+        && summary.answer.contains("but by one seed of its own"))
   }
 
   @Test("A simulated structure has no verdict, is no rival of dense and stands on no front, whatever its loss")
