@@ -2,9 +2,10 @@
 # Everything that needs an NVIDIA GPU, in parts of under ten minutes: records out, nothing taken for granted.
 #
 #   Here, without a GPU, into .build-gpu:
-#     Benchmarks/gpu.sh build             the static program, and filigree.gz, which is a third of it
+#     Benchmarks/gpu.sh build             the static program, and filigree.gz, which is smaller
 #     Benchmarks/gpu.sh cubins            the kernels' machine code for sm_90a into .build-gpu/cache; needs make setup-cuda
-#     Benchmarks/gpu.sh tokens TEXT...    a tokenizer of 32000 pieces learned from the texts, and their tokens: .build-gpu/tokens
+#     Benchmarks/gpu.sh tokens TEXT...    a tokenizer of 32000 pieces learned from the texts, and their tokens: tokens/,
+#                                       and tokens.tar.gz, which is smaller
 #   There, with a driver, CUDA 13.0 and PyTorch:
 #     Benchmarks/gpu.sh PART [OUT]        PART is one of these, or one behind a dash, such as laws-bf16
 #       doctor                            what was found
@@ -28,24 +29,26 @@
 #     Benchmarks/gpu.sh survey [OUT]      the experiment as a survey with its report; the same again continues it
 #
 # FILIGREE names another program; CACHE the folder that holds filigree/*.cubin; DATA a text or a folder for step, experiment and
-# survey in place of .build-gpu/tokens, and TOKENIZER its tokenizer; LIMIT the seconds of a part (580); STEPS those of a run of the
+# survey in place of .build-gpu/tokens, and TOKENIZER its tokenizer; LIMIT the seconds of a part (560); STEPS those of a run of the
 # experiment (200); STRUCTURES its structures, as label@density; HOURS those of the survey (8). A part that has run out of time
 # leaves what it recorded. laws and bench are several parts one after another: their parts have their time each.
 #
 # Exit status 3 where there is no GPU; 1 where a product was wrong or a part failed or did not end; 0 else.
+
+# shellcheck disable=SC2329 # parts are called by their names
 set -u
 cd "$(dirname "$0")/.." || exit 1
 here=$PWD
 program=${FILIGREE:-.build-gpu/filigree}
 cache=${CACHE:-$here/.build-gpu/cache}
-limit=${LIMIT:-580}
+limit=${LIMIT:-560}
 begun=
 part=${1-}
 
 say() { printf 'gpu: %s\n' "$*" >&2; }
 
 usage() {
-  sed -n '2,/^set -u/{/^set -u/d;s/^# \{0,1\}//;p;}' "$0"
+  sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
   exit 2
 }
 
@@ -66,8 +69,13 @@ tokens() { # texts...
   }
   mkdir -p .build-gpu
   "$program" tokenize train --vocabulary 32000 --data "$@" --out .build-gpu/tokenizer.json &&
-    "$program" tokenize --tokenizer .build-gpu/tokenizer.json --holdout 0.02 --data "$@" --out .build-gpu/tokens || exit 1
-  say "$(du -sk .build-gpu/tokens | cut -f 1) KiB in .build-gpu/tokens"
+    "$program" tokenize --tokenizer .build-gpu/tokenizer.json --holdout 0.02 --data "$@" --out .build-gpu/tokens &&
+    tar -C .build-gpu -czf .build-gpu/tokens.tar.gz tokens || exit 1
+  say "$(du -sk .build-gpu/tokens | cut -f 1) KiB in .build-gpu/tokens, $(wc -c <.build-gpu/tokens.tar.gz) bytes in .build-gpu/tokens.tar.gz"
+}
+
+unpack_tokens() {
+  [ -d .build-gpu/tokens ] || [ ! -f .build-gpu/tokens.tar.gz ] || tar -C .build-gpu -xzf .build-gpu/tokens.tar.gz || exit 1
 }
 
 unpack_program() {
@@ -198,7 +206,7 @@ doctor() { check within doctor 200 "$program" doctor --device cuda; }
 # Where the GPU's energy can be read each product takes half a second more, so that not every shape meets every number of tokens.
 laws_of() { # precision
   # Enough strips and tokens for every multiprocessor, in either direction; 2^27 operations, from which choices are measured.
-  check within "laws-$1-large" "$limit" "$program" bench --device cuda --precision "$1" \
+  check within "laws-$1-large" 300 "$program" bench --device cuda --precision "$1" \
     --structures 'dense,bsr-32,bsr-64,bsr-128,csr,nm-2:4,nm-2:4t,monarch-4,lowrank-64' --shapes 4096x1024,1024x4096 --tokens 2000 \
     --densities 0.5,0.1 --budget 0 --quiet --out "$out/laws-$1.jsonl"
   for cell in 128x256@130 272x48@17 15x21@17 1x7@1; do
@@ -401,6 +409,7 @@ esac
 }
 if [ "$part" != verdicts ]; then
   unpack_program
+  unpack_tokens
   rm -f .build-gpu/ready-*.log
   mkdir -p "$cache/filigree" .build-gpu
   # A relative one is not looked at.
