@@ -1,6 +1,6 @@
 #!/bin/sh
 # The checks beside the tests: format, kernels of every instruction set, lengths of files, layers, repeated code, the README's table, the
-# shell scripts where shellcheck is installed.
+# shell scripts where shellcheck is installed, the script for a GPU where Python is.
 #
 # `check.sh cheap` is what the tests do not see and what needs neither the program nor shellcheck: the first five.
 set -eu
@@ -84,7 +84,14 @@ if [ "${1-}" != cheap ]; then
 
   if command -v shellcheck >/dev/null; then
     echo 'check: shell scripts'
-    shellcheck -x Tools/*.sh .ci/run || wrong 'the shell scripts have the faults above'
+    shellcheck -x Tools/*.sh Benchmarks/*.sh .ci/run || wrong 'the shell scripts have the faults above'
+  fi
+
+  if command -v python3 >/dev/null; then
+    echo 'check: the script for a GPU, with a stand-in for the program'
+    python3 Benchmarks/gpu_checks.py || wrong 'Benchmarks/gpu.sh or one of its programs does not do what its checks say'
+  else
+    say 'python3 is not here: the checks of Benchmarks/gpu.sh were left out'
   fi
 fi
 exit "$failed"
