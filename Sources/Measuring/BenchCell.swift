@@ -5,7 +5,7 @@ import Structures
 /// One structure at one shape and number of tokens, with its data on the device: what is verified and timed.
 ///
 /// Data are random normal, drawn from the seed; values are the structure's own initial ones.
-final class BenchCell {
+package final class BenchCell {
   let structure: any Structure
   let device: any Device
   let tokens: Int
@@ -20,7 +20,7 @@ final class BenchCell {
   private let values: Vector
   let dvalues: Vector
 
-  init(_ structure: any Structure, tokens: Int, seed: UInt64, on device: any Device) throws {
+  package init(_ structure: any Structure, tokens: Int, seed: UInt64, on device: any Device) throws {
     self.structure = structure
     self.device = device
     self.tokens = tokens
@@ -47,7 +47,7 @@ final class BenchCell {
   }
 
   /// The pass, and nothing else; the weight gradient adds to `dvalues`.
-  func run(_ pass: DenseProduct) throws {
+  package func run(_ pass: DenseProduct) throws {
     switch pass {
     case .forward:
       try structure.forward(x, values: values, saved: saved, into: y, accumulate: false, on: device)

@@ -4,6 +4,8 @@ import Training
 /// What a dry run shows.
 struct PlanPrinter {
   let json: Bool
+  /// By products timed now; nil where they cannot be.
+  let estimatedSeconds: Double?
 
   private struct Plan: Encodable {
     let structure: String
@@ -20,6 +22,7 @@ struct PlanPrinter {
     let machineMemoryBytes: Int
     let exceedsMemory: Bool
     let leastSecondsPerStep: Double
+    let estimatedSecondsPerStep: Double?
     let configuration: TrainingConfiguration
   }
 
@@ -34,9 +37,10 @@ struct PlanPrinter {
       tokensPerParameter: record.tokensPerParameter ?? 0,
       memoryBytes: record.plannedBytes ?? 0, memory: record.memory, machineMemoryBytes: record.machine.memoryBytes,
       exceedsMemory: record.exceedsMemory,
-      leastSecondsPerStep: average / record.machine.peakFlopsPerSecond, configuration: c)
+      leastSecondsPerStep: average / record.machine.peakFlopsPerSecond, estimatedSecondsPerStep: estimatedSeconds,
+      configuration: c)
     if json { return Output.write(try RecordJSON.indented(plan, for: "standard output") + [10]) }
-    let seconds = plan.leastSecondsPerStep
+    let least = plan.leastSecondsPerStep, seconds = estimatedSeconds ?? least
     Output.line(
       """
       \(c.preset), MLP \(plan.structure), density \(Numeral.fixed(plan.density.mlp, 4)) of the MLP, \
@@ -47,8 +51,9 @@ struct PlanPrinter {
       in all          \(Numeral.fixed(plan.tokensPerParameter, 2)) tokens per parameter\(plan.tokensPerParameter < 20 ? ": an early curve, below 20" : "")
       operations      \(Numeral.fixed(plan.flopsPerStep / 1e9, 2)) GFLOP a step\(added(average, plan.flopsPerStep))
       memory          \(gigabytes(plan.memoryBytes))\(parts(plan))\(tooMuch(plan))
-      time            at least \(Numeral.fixed(seconds, 3)) s a step, \(ProgressLine.clock(seconds * Double(c.steps))) in all, \
-      at this machine's measured peak of \(Numeral.fixed(record.machine.peakFlopsPerSecond / 1e9, 1)) GFLOP/s
+      time            \(estimatedSeconds == nil ? "at least" : "about") \(Numeral.fixed(seconds, 3)) s a step, \
+      \(ProgressLine.clock(seconds * Double(c.steps))) in all\(estimatedSeconds == nil ? "" : ", by products timed now"); \
+      \(Numeral.fixed(least, 3)) s at the measured peak of \(Numeral.fixed(record.machine.peakFlopsPerSecond / 1e9, 1)) GFLOP/s
       """)
   }
 

@@ -77,7 +77,10 @@ struct TrainCommand: ParsableCommand {
       configuration, seed: global.seed, argv: CommandLine.arguments, machine: machine, versions: Filigree.versions)
     try remarkDensity(structure)
     try checkInitialization(plan.model)
-    if dryRun { return try PlanPrinter(json: global.json).show(plan) }
+    if dryRun {
+      let estimate = try StepEstimate(seed: global.seed, on: device).seconds(of: plan)
+      return try PlanPrinter(json: global.json, estimatedSeconds: estimate).show(plan)
+    }
     guard let out else {
       throw Refusal.badInput("--out is missing; name the directory that the run shall be written to")
     }

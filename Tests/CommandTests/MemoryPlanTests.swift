@@ -68,6 +68,14 @@ import Testing
       let needed = try plan["memoryBytes"].number + (try plan["memory"]["process"].number)
       #expect(try (needed > plan["machineMemoryBytes"].number) == exceeds)
       #expect(try plan["memory"]["activations"].number > 0)
+      // What cannot be held is not timed either.
+      if exceeds {
+        #expect(throws: (any Error).self) { try plan["estimatedSecondsPerStep"] }
+        #expect(words.output.contains("at least"))
+      } else {
+        #expect(try plan["estimatedSecondsPerStep"].number > 0)
+        #expect(words.output.contains("by products timed now"))
+      }
     }
   }
 }
