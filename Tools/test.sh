@@ -11,7 +11,7 @@ trap 'rm -f "$log" "$log.failed"' EXIT
 trap 'exit 130' INT TERM
 
 # What is let through as it comes, and nothing else: a case's arguments may have many lines, and any words in them.
-shown='^\[[0-9]+/[0-9]+\] |^Build|^✔ (Suite|Test run) |^✘ |(error|warning|Fatal error): '
+shown='^\[[0-9]+/[0-9]+\] |^Build(ing for | complete)|^✔ Suite .* passed after |^✘ |(error|warning|Fatal error): '
 
 # The status of the first command of the pipe, which sh does not keep.
 exec 4>&1
