@@ -198,8 +198,8 @@ package struct Corpus: Sendable {
   ) throws -> Int {
     guard sequence >= 1, sequence < count / 2 else {
       throw Refusal.badInput(
-        "the text of \(name) has \(count) bytes, too few for sequences of \(tokens) tokens: 2 x \(sequence + 1) are needed, "
-          + "to train on and to validate on; give more text\(count > sequence ? ", or a --validation text of its own" : "") "
+        "the text of \(name) has \(count) bytes, too few for sequences of \(tokens) tokens: 2 x (\(sequence) + 1) are "
+          + "needed, to train on and to validate on; give more text\(count > sequence ? ", or a --validation text of its own" : "") "
           + "('train' can also be given a shorter --sequence)")
     }
     let most = max(sequence + 1, min(count / 20, largestHoldout))

@@ -218,7 +218,7 @@ func expectRefusal(
     BadRequest("tokens that are none", word: "odd.bin", Tiny.train(on: "odd.bin", to: "new")),
     BadRequest("data in another encoding", word: "UTF-8", Tiny.train(on: "latin1.txt", to: "new")),
     BadRequest(
-      "too little data", word: "11 bytes, too few for sequences of 32 tokens: 2 x 33 are needed",
+      "too little data", word: "11 bytes, too few for sequences of 32 tokens: 2 x (32 + 1) are needed",
       Tiny.train(on: "short.txt", to: "new")),
     BadRequest("too little data to validate on", word: "11 bytes", train(["--validation", "short.txt"])),
     BadRequest(
