@@ -110,6 +110,7 @@ extension CUDADevice {
   ) throws -> Bool {
     let size = grid.outputs.members * grid.inputs.members
     return try multiply(
+      flops: 2 * grid.count * x.tokens,
       CUDAMatmul.Product(
         rows: direction.outputs.members, columns: x.pitch, depth: direction.inputs.members,
         batch: direction.outputs.groups,
@@ -127,6 +128,8 @@ extension CUDADevice {
         try withBuffer(byteCount: bytes) { try body($0.address) }
       }
     }
+    if isDone { countOfLibrary(flops: flops) }
+    return isDone
   }
 
   // MARK: Tensor cores
@@ -204,6 +207,7 @@ extension CUDADevice {
     var right = lines(x, grid.inputs)
     right.isTransposed = true
     return try multiply(
+      flops: 2 * grid.count * x.tokens,
       CUDAMatmul.Product(
         rows: grid.outputs.members, columns: grid.inputs.members, depth: x.pitch, batch: grid.outputs.groups,
         left: lines(dy, grid.outputs), right: right,
