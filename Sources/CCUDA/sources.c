@@ -57,6 +57,9 @@ static const unsigned char layout[] = {
 static const unsigned char limits[] = {
 #embed "kernels/limits.cu"
     , 0};
+static const unsigned char limitsWarpgroup[] = {
+#embed "kernels/limits_warpgroup.cu"
+    , 0};
 static const unsigned char loss[] = {
 #embed "kernels/loss.cu"
     , 0};
@@ -88,6 +91,7 @@ static const fg_source sources[] = {
     SOURCE("attention_tensor.cu", attentionTensor), SOURCE("attention_tensor_gradient.cu", attentionTensorGradient),
     SOURCE("embedding.cu", embedding), SOURCE("grid.cu", grid), SOURCE("grid_tensor.cu", gridTensor),
     SOURCE("grid_tensor_gradient.cu", gridTensorGradient), SOURCE("layout.cu", layout), SOURCE("limits.cu", limits),
+    SOURCE("limits_warpgroup.cu", limitsWarpgroup),
     SOURCE("loss.cu", loss), SOURCE("norm.cu", norm), SOURCE("optimizer.cu", optimizer), SOURCE("pointwise.cu", pointwise),
     SOURCE("grid_tensor_shared.cu", gridTensorShared), SOURCE("grid_tensor_gradient_shared.cu", gridTensorGradientShared),
     SOURCE("rows.cu", rows), SOURCE("runs_tensor.cu", runsTensor), SOURCE("runs_tensor_gradient.cu", runsTensorGradient)};

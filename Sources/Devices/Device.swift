@@ -17,6 +17,8 @@ public protocol Device: AnyObject, Sendable {
   var unitRoundoff: Double { get }
   /// Floating-point operations that the product primitives have done since the device was made.
   var flops: Int { get }
+  /// Of ``flops``, those of products that rounded their factors to tf32 first, by ``CUDAPrecision/tensorFloatRoundoff`` each.
+  var tensorFloatFlops: Int { get }
   /// The two limits of the roofline, measured anew on all threads together.
   func measureLimits() throws -> DeviceLimits
   /// Joules that the device's own counter shows, from a zero that does not move: two readings and their difference. Nil
@@ -101,6 +103,10 @@ public protocol Device: AnyObject, Sendable {
   func crossEntropy(
     _ logits: Activations, targets: [Int32], scale: Float, losses: UnsafeMutableBufferPointer<Float>?
   ) throws -> Double
+  /// The same without waiting: the losses, one a token, are left in `losses` on the device.
+  func crossEntropy(_ logits: Activations, targets: [Int32], scale: Float, into losses: Vector) throws
+  /// For how many tokens logits over a vocabulary are best held at once, a multiple of the granularity.
+  func tokensOfLogits(vocabulary: Int) -> Int
   /// y += scale a
   func add(_ a: Activations, scale: Float, to y: Activations) throws
   func copy(_ a: Activations, to y: Activations) throws
@@ -123,6 +129,8 @@ public struct DeviceLimits: Sendable {
   public var flopsPerSecond: Double
   /// Reading from memory, far beyond every cache.
   public var bytesPerSecond: Double
+  /// What the first was measured with.
+  public var multiplyAdd = "fp32 multiply-add"
 }
 
 /// Attention's geometry. Query head h reads key-value head h / (heads / keyValueHeads).
@@ -175,6 +183,19 @@ extension Device {
 
   /// fp32's.
   public var unitRoundoff: Double { 0x1p-24 }
+
+  public var tensorFloatFlops: Int { 0 }
+
+  /// So few that the logits stay near where they are made.
+  public func tokensOfLogits(vocabulary: Int) -> Int { 256 }
+
+  public func crossEntropy(_ logits: Activations, targets: [Int32], scale: Float, into losses: Vector) throws {
+    var each = [Float](repeating: 0, count: logits.tokens)
+    _ = try each.withUnsafeMutableBufferPointer {
+      try crossEntropy(logits, targets: targets, scale: scale, losses: $0)
+    }
+    try each.withUnsafeBufferPointer { try write($0, to: losses) }
+  }
 
   /// y += a
   public func add(_ a: Activations, to y: Activations) throws { try add(a, scale: 1, to: y) }

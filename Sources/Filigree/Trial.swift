@@ -43,7 +43,9 @@ public enum Trial {
       structure: label, density: density, corpus: corpus, data: [], validation: [], tokenizer: ByteTokenizer(),
       steps: steps)
     let machine = MachineRecord(device: device, libraries: [], limits: try device.measureLimits())
-    let plan = try RunPlan(configuration, seed: seed, argv: CommandLine.arguments, machine: machine, versions: [:])
+    let plan = try RunPlan(
+      configuration, seed: seed, argv: CommandLine.arguments, machine: machine, versions: [:],
+      logitTokens: device.tokensOfLogits(vocabulary: configuration.architecture.vocabularySize))
     let trainer = try Trainer(plan.record, plan: plan.model, corpus: corpus, folder: folder, on: device)
     var metrics: [MetricRecord] = []
     _ = try trainer.run(interrupted: { false }) { metrics.append($0) }

@@ -76,13 +76,12 @@ package final class Bench {
     let flops = Double(try cell.flops(pass)), bytes = Double(cell.bytes(pass))
     let rows = UnsafeMutableBufferPointer<Float>.allocate(capacity: cell.tokens * max(shape.inputs, shape.outputs))
     defer { rows.deallocate() }
-    let dtype = device.unitRoundoff > RoundingBound.unitRoundoff ? "bfloat16" : "float32"
     let conversion = try Sampler.interleave(
       [("conversion", { try cell.convert(pass, into: rows) })], minimumRepeats: 3, budget: 0)
     let energy = try joules(own.seconds) { try cell.run(pass) }
     return BenchRecord(
       structure: structure.label, outputs: shape.outputs, inputs: shape.inputs, tokens: cell.tokens,
-      density: structure.density, requestedDensity: requestedDensity, pass: pass.rawValue, dtype: dtype,
+      density: structure.density, requestedDensity: requestedDensity, pass: pass.rawValue, dtype: cell.dtype(pass),
       device: device.name, isa: device.isa, threads: device.threads, seconds: own.seconds, spread: own.spread,
       repeats: own.repeats, flops: flops, bytes: bytes, flopsPerSecond: flops / own.seconds,
       efficiency: flops / own.seconds / limits.flopsPerSecond,

@@ -19,6 +19,8 @@ package final class BenchCell {
   private let saved: Activations?
   private let values: Vector
   let dvalues: Vector
+  /// The passes in which a product rounded its factors to tf32.
+  private(set) var tensorFloatPasses: Set<DenseProduct> = []
 
   package init(_ structure: any Structure, tokens: Int, seed: UInt64, on device: any Device) throws {
     self.structure = structure
@@ -48,6 +50,7 @@ package final class BenchCell {
 
   /// The pass, and nothing else; the weight gradient adds to `dvalues`.
   package func run(_ pass: DenseProduct) throws {
+    let before = device.tensorFloatFlops
     switch pass {
     case .forward:
       try structure.forward(x, values: values, saved: saved, into: y, accumulate: false, on: device)
@@ -59,6 +62,19 @@ package final class BenchCell {
         dy, x: x, values: values, saved: saved, dx: nil, accumulate: false, dvalues: dvalues, on: device)
     }
     try device.synchronize()
+    if device.tensorFloatFlops > before { tensorFloatPasses.insert(pass) }
+  }
+
+  /// What the pass computes with.
+  func dtype(_ pass: DenseProduct) -> String {
+    if device.unitRoundoff > RoundingBound.unitRoundoff { return "bfloat16" }
+    return tensorFloatPasses.contains(pass) ? "tf32" : "float32"
+  }
+
+  /// What rounding one factor of a product can do, relative to its size: of this pass, or of the forward pass that made what it reads.
+  func factorRoundoff(_ pass: DenseProduct) -> Double {
+    tensorFloatPasses.contains(pass) || tensorFloatPasses.contains(.forward)
+      ? CUDAPrecision.tensorFloatRoundoff : device.unitRoundoff
   }
 
   /// The floating-point operations of the pass as the device counts them.

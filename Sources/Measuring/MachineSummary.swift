@@ -11,7 +11,8 @@ extension MachineRecord {
       operatingSystem: machine.operatingSystem, isa: device.isa, device: device.name, threads: device.threads,
       peakFlopsPerSecond: limits.flopsPerSecond, bytesPerSecond: limits.bytesPerSecond,
       denseLibraries: libraries.map(\.description), energyReadable: meter.readsProcessor,
-      gpuEnergyReadable: meter.readsGPU, kernelCheck: checks.isEmpty ? nil : checks.joined(separator: "; "))
+      gpuEnergyReadable: meter.readsGPU, kernelCheck: checks.isEmpty ? nil : checks.joined(separator: "; "),
+      peakInstruction: limits.multiplyAdd)
   }
 
   /// One line for every bench record.

@@ -30,9 +30,10 @@ struct Verification {
   private var depth: Int { shape.inputs + shape.outputs + cell.structure.savedFeatures + 4 }
 
   /// The bound of a product whose sums have `depth` roundings, as a factor of the absolute product. Where activations are
-  /// stored in fewer bits than fp32, so are x, dy, the weights of each factor, the inner activations and the result.
-  private func factor(_ depth: Int) -> Double {
-    let gamma = RoundingBound.gamma(depth), u = cell.device.unitRoundoff
+  /// stored in fewer bits than fp32, so are x, dy, the weights of each factor, the inner activations and the result; in tf32 both
+  /// factors of each product by cuBLASLt are rounded.
+  private func factor(_ depth: Int, _ pass: DenseProduct) -> Double {
+    let gamma = RoundingBound.gamma(depth), u = cell.factorRoundoff(pass)
     guard u > RoundingBound.unitRoundoff else { return gamma }
     return (1 + gamma) * pow(1 + u, cell.structure.savedFeatures == 0 ? 3 : 6) - 1
   }
@@ -65,7 +66,7 @@ struct Verification {
   }
 
   private func compare(_ y: [Float], with x: [Float]) -> Double {
-    let gamma = factor(depth)
+    let gamma = factor(depth, .forward)
     var worst = 0.0
     for t in sample {
       let row = x[t * shape.inputs..<(t + 1) * shape.inputs].map(Double.init)
@@ -94,7 +95,7 @@ struct Verification {
   }
 
   private func compareTransposed(_ dx: [Float], with dy: [Float]) -> Double {
-    let gamma = factor(depth)
+    let gamma = factor(depth, .inputGradient)
     var worst = 0.0
     for t in sample {
       var sums = [Double](repeating: 0, count: shape.inputs), sizes = sums
@@ -119,7 +120,7 @@ struct Verification {
 
   private func compareGradients(_ dvalues: [Float]) throws -> Double {
     let structure = cell.structure
-    let gamma = factor(depth + cell.tokens)
+    let gamma = factor(depth + cell.tokens, .weightGradient)
     var worst = 0.0
     for tensor in structure.layout {
       var generator = SeededGenerator(seed: 1, tensor.name)

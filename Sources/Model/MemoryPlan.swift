@@ -36,8 +36,9 @@ extension MistralPlan {
 
   private static func part(_ bytes: Double) -> Int { Int(min(bytes, most)) }
 
-  /// Memory of a run with nothing beside the model.
-  public func memory(batch: Int, sequence: Int) -> MemoryPlan {
+  /// Memory of a run with nothing beside the model, on a device that holds the logits of `logitTokens` tokens at once
+  /// (``Device/tokensOfLogits(vocabulary:)``).
+  public func memory(batch: Int, sequence: Int, logitTokens: Int) -> MemoryPlan {
     let a = architecture, tokens = Double(batch) * Double((sequence + 15) / 16 * 16)
     let queries = a.heads * a.headDimension, keys = a.keyValueHeads * a.headDimension
     /// Matrices of `tokens` by each of the widths.
@@ -54,9 +55,11 @@ extension MistralPlan {
       + matrices(repeated(3, a.hiddenSize) + [1], tokens: tokens)
     let gradients =
       [a.hiddenSize] + repeated(2, queries) + repeated(2, keys) + repeated(2, a.intermediateSize) + Set(saved)
-    let whole = min(tokens, Double(OutputLoss.chunk)), rest = tokens.truncatingRemainder(dividingBy: whole)
+    let whole = min(tokens, Double(logitTokens)), rest = tokens.truncatingRemainder(dividingBy: whole)
     let logits = [whole, rest].filter { $0 > 0 }
-      .reduce(0.0) { $0 + matrices(repeated(2, a.hiddenSize) + [a.vocabularySize], tokens: $1) }
+      .reduce(MistralPlan.held(4 * tokens)) {
+        $0 + matrices(repeated(2, a.hiddenSize) + [a.vocabularySize], tokens: $1)
+      }
     let turned = Set(linears.map(\.structure.shape.inputs))
       .reduce(0.0) {
         $0 + MistralPlan.held(Double(CPUDevice.turnedBytes(inputs: $1, tokens: Int(min(tokens, 0x1p40)))))

@@ -1,12 +1,9 @@
 import Devices
 
-/// logits = W f, and the mean cross-entropy of the next token: a few hundred tokens at a time, so that the logits of all
-/// tokens are never in memory together.
+/// logits = W f, and the mean cross-entropy of the next token: some tokens at a time, as many as the device likes, so that the
+/// logits of all tokens are never in memory together.
 struct OutputLoss: Sendable {
   let head: Linear
-
-  /// Tokens whose logits are held at once; a multiple of every device's granularity.
-  static let chunk = 256
 
   /// The sum of -ln p(target) over the tokens whose target is not -1.
   ///
@@ -17,25 +14,33 @@ struct OutputLoss: Sendable {
     losses: UnsafeMutableBufferPointer<Float>? = nil, logits kept: ((Activations) throws -> Void)? = nil,
     on device: any Device
   ) throws -> Double {
-    var total = 0.0
-    for start in stride(from: 0, to: f.tokens, by: OutputLoss.chunk) {
-      let tokens = min(OutputLoss.chunk, f.tokens - start)
-      try device.withScratch(tokens: tokens, features: f.features) { part in
-        try device.copyTokens(f, from: start, to: part)
-        try device.withScratch(tokens: tokens, features: head.structure.shape.outputs) { logits in
-          try head.forward(part, parameters, into: logits, on: device)
-          try kept?(logits)
-          total += try device.crossEntropy(
-            logits, targets: Array(targets[start..<start + tokens]), scale: scale,
-            losses: losses.map { UnsafeMutableBufferPointer(rebasing: $0[start..<start + tokens]) })
-          guard let df else { return }
-          try device.withScratch(tokens: tokens, features: f.features) { dpart in
-            try head.backward(logits, x: part, parameters, dx: dpart, on: device)
-            try device.pasteTokens(dpart, to: df, at: start)
+    let vocabulary = head.structure.shape.outputs, chunk = device.tokensOfLogits(vocabulary: vocabulary)
+    let starts = stride(from: 0, to: f.tokens, by: chunk)
+    return try device.withScratch(count: f.tokens) { each in
+      for start in starts {
+        let tokens = min(chunk, f.tokens - start)
+        try device.withScratch(tokens: tokens, features: f.features) { part in
+          try device.copyTokens(f, from: start, to: part)
+          try device.withScratch(tokens: tokens, features: vocabulary) { logits in
+            try head.forward(part, parameters, into: logits, on: device)
+            try kept?(logits)
+            try device.crossEntropy(
+              logits, targets: Array(targets[start..<start + tokens]), scale: scale,
+              into: each[start..<start + tokens])
+            guard let df else { return }
+            try device.withScratch(tokens: tokens, features: f.features) { dpart in
+              try head.backward(logits, x: part, parameters, dx: dpart, on: device)
+              try device.pasteTokens(dpart, to: df, at: start)
+            }
           }
         }
       }
+      // The one place where a device that runs ahead is waited for.
+      let numbers = try device.numbers(each)
+      losses?.baseAddress?.update(from: numbers, count: numbers.count)
+      return starts.reduce(0.0) { total, start in
+        total + numbers[start..<min(start + chunk, f.tokens)].reduce(0.0) { $0 + Double($1) }
+      }
     }
-    return total
   }
 }

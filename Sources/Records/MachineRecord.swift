@@ -10,6 +10,8 @@ public struct MachineRecord: Codable, Sendable, Equatable {
   public var threads: Int
   /// Multiply-add peak of all `threads` together, measured.
   public var peakFlopsPerSecond: Double
+  /// What that was measured with: "fp32 multiply-add", "bf16 mma.sync", "bf16 wgmma"; absent in records before it was written.
+  public var peakInstruction: String?
   /// Read bandwidth from memory of all `threads` together, measured.
   public var bytesPerSecond: Double
   /// Dense libraries found ("openblas 0.3.21"); empty means that the own dense product is the baseline.
@@ -24,7 +26,7 @@ public struct MachineRecord: Codable, Sendable, Equatable {
   public init(
     processor: String, cores: Int, memoryBytes: Int, operatingSystem: String, isa: String, device: String, threads: Int,
     peakFlopsPerSecond: Double, bytesPerSecond: Double, denseLibraries: [String], energyReadable: Bool,
-    gpuEnergyReadable: Bool? = nil, kernelCheck: String? = nil
+    gpuEnergyReadable: Bool? = nil, kernelCheck: String? = nil, peakInstruction: String? = nil
   ) {
     self.processor = processor
     self.cores = cores
@@ -39,6 +41,7 @@ public struct MachineRecord: Codable, Sendable, Equatable {
     self.energyReadable = energyReadable
     self.gpuEnergyReadable = gpuEnergyReadable
     self.kernelCheck = kernelCheck
+    self.peakInstruction = peakInstruction
   }
 }
 

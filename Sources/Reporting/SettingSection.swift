@@ -20,7 +20,10 @@ struct SettingSection {
       ("Memory", Numerals.bytes(Double(machine.memoryBytes))),
       ("Device, instruction set", "\(machine.device), \(machine.isa)"),
       ("Operating system", machine.operatingSystem),
-      ("Measured peak", Numerals.count(machine.peakFlopsPerSecond) + "FLOP/s"),
+      (
+        "Measured peak",
+        Numerals.count(machine.peakFlopsPerSecond) + "FLOP/s" + (machine.peakInstruction.map { ", " + $0 } ?? "")
+      ),
       ("Measured bandwidth", Numerals.count(machine.bytesPerSecond) + "B/s"),
       (
         "Dense libraries",

@@ -83,8 +83,11 @@ package struct RunCost: Sendable {
   }
 
   /// Held at most: the model at its largest, and what stands beside it.
-  package func memory(start: MistralPlan) -> MemoryPlan {
-    var memory = start.memory(batch: batch, sequence: sequence).joined(target.memory(batch: batch, sequence: sequence))
+  package func memory(start: MistralPlan, logitTokens: Int) -> MemoryPlan {
+    func memory(_ plan: MistralPlan) -> MemoryPlan {
+      plan.memory(batch: batch, sequence: sequence, logitTokens: logitTokens)
+    }
+    var memory = memory(start).joined(memory(target))
     memory.beside += changeBytes(beyond: memory)
     if let role = method?.companion { memory.beside += target.companionBytes(role, batch: batch, sequence: sequence) }
     if method?.needsDenseGradient == true {

@@ -11,10 +11,12 @@ package struct RunPlan: Sendable {
   /// The model that training ends with.
   package let model: MistralPlan
   package let record: RunRecord
+  private let logitTokens: Int
 
+  /// - Parameter logitTokens: tokens whose logits the device holds at once, ``Device/tokensOfLogits(vocabulary:)``.
   package init(
     _ configuration: TrainingConfiguration, seed: UInt64, argv: [String], machine: MachineRecord,
-    versions: [String: String]
+    versions: [String: String], logitTokens: Int
   ) throws {
     try Trainer.check(configuration)
     let c = configuration
@@ -22,7 +24,8 @@ package struct RunPlan: Sendable {
       c,
       model: try MistralPlan(
         c.architecture, structure: c.structure, density: c.density, seed: seed, options: try RunPlan.options(c)),
-      seed: seed, argv: argv, machine: machine, versions: versions)
+      seed: seed, argv: argv, machine: machine, versions: versions,
+      logitTokens: logitTokens)
   }
 
   /// The same run of another length: its model is the same, whatever the number of steps.
@@ -30,16 +33,17 @@ package struct RunPlan: Sendable {
     try Trainer.check(configuration)
     return try RunPlan(
       configuration, model: model, seed: record.seed, argv: record.argv, machine: record.machine,
-      versions: record.versions)
+      versions: record.versions, logitTokens: logitTokens)
   }
 
   private init(
     _ c: TrainingConfiguration, model: MistralPlan, seed: UInt64, argv: [String], machine: MachineRecord,
-    versions: [String: String]
+    versions: [String: String], logitTokens: Int
   ) throws {
     self.model = model
+    self.logitTokens = logitTokens
     let cost = try RunCost(c, target: model, seed: seed)
-    let memory = cost.memory(start: try RunPlan.start(of: model, c, seed))
+    let memory = cost.memory(start: try RunPlan.start(of: model, c, seed), logitTokens: logitTokens)
     record = RunRecord(
       argv: argv, structure: model.structureLabel, configuration: c, seed: seed, machine: machine, versions: versions,
       commit: Commit.current, parameters: RunRecord.Count(whole: model.parameterCount, mlp: model.mlpParameterCount),

@@ -55,6 +55,7 @@ struct BenchCommand: ParsableCommand {
       for sentence in choice.remarks { global.remark(sentence) }
       return choice.members
     }
+    try Catalog.require(members.flatMap { $0.map(\.member) }, on: device)
     let writer = try out.map { try JSONLinesWriter<BenchRecord>(try PathOption.url($0, "--out")) }
     let libraries = try against.map { try DenseLibrary.named(ListOption.items($0)) } ?? global.denseLibraries()
     Interruption.listen()

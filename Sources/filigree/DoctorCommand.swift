@@ -1,8 +1,10 @@
 import ArgumentParser
+import Arrays
 import Devices
 import Measuring
 import Records
 import Reporting
+import Structures
 
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -33,6 +35,23 @@ struct DoctorCommand: ParsableCommand {
     let available: Bool
     let remark: String
     let primitives: [String]
+    /// Families of the catalog that cannot be computed there, and why; absent where the device is.
+    let unsupported: [Unsupported]?
+  }
+
+  private struct Unsupported: Encodable {
+    let structure: String
+    let missing: String
+  }
+
+  /// A device that fails when it is asked computes nothing.
+  private static func unsupported(on make: () throws -> any Device) -> [Unsupported] {
+    do {
+      return try Catalog.unsupported(on: try make()).map { Unsupported(structure: $0.family, missing: $0.reason) }
+    } catch {
+      let sentence = (error as? Refusal)?.sentence ?? "\(error)"
+      return Catalog.all.map { Unsupported(structure: $0.card.family, missing: sentence) }
+    }
   }
 
   /// The groups of `Device`'s requirements, as people would name them.
@@ -55,9 +74,11 @@ struct DoctorCommand: ParsableCommand {
       gnuplot: FigureTool.found() != nil,
       devices: [
         DeviceDiagnosis(
-          name: "cpu", available: true, remark: "forward and both gradients", primitives: Self.primitives),
+          name: "cpu", available: true, remark: "forward and both gradients", primitives: Self.primitives,
+          unsupported: Self.unsupported { try CPUDevice(threads: 1) }),
         DeviceDiagnosis(
-          name: "cuda", available: cuda.isAvailable, remark: cuda.summary, primitives: cuda.primitives + cuda.libraries),
+          name: "cuda", available: cuda.isAvailable, remark: cuda.summary, primitives: cuda.primitives + cuda.libraries,
+          unsupported: cuda.isAvailable ? Self.unsupported { try CUDADevice() } : nil),
       ])
     if global.json { return Output.write(try RecordJSON.indented(diagnosis, for: "standard output") + [10]) }
     show(diagnosis)
@@ -70,8 +91,9 @@ struct DoctorCommand: ParsableCommand {
     Output.line("system           \(machine.operatingSystem)")
     Output.line("instruction sets \(d.instructionSets.joined(separator: ", ")); in use: \(machine.isa)")
     Output.line(
-      "peak             \(Numeral.fixed(machine.peakFlopsPerSecond / 1e9, 1)) GFLOP/s fp32 multiply-add, measured on "
-        + machine.threadsText)
+      "peak             \(Numeral.fixed(machine.peakFlopsPerSecond / 1e9, 1)) GFLOP/s "
+        + "\(machine.peakInstruction ?? "multiply-add"), measured on "
+        + (machine.device == "cpu" ? machine.threadsText : "\(machine.threads) multiprocessors of \(machine.device)"))
     Output.line("bandwidth        \(Numeral.fixed(machine.bytesPerSecond / 1e9, 1)) GB/s read from memory, measured")
     for library in d.denseLibraries {
       let kernels = library.kernels.map { ", \($0) kernels" } ?? ""
@@ -88,6 +110,9 @@ struct DoctorCommand: ParsableCommand {
     for device in d.devices {
       Output.line("device           \(device.name): \(device.remark)")
       for primitive in device.primitives { Output.line("                 - \(primitive)") }
+      for lacking in device.unsupported ?? [] {
+        Output.line("                 - \(lacking.structure) cannot be computed: \(lacking.missing)")
+      }
     }
   }
 }

@@ -18,18 +18,22 @@ struct ListCommand: ParsableCommand {
     let densities: String
     let densityIsFree: Bool
     let devices: [String]
+    /// Of the device that --device names: the primitive that it lacks.
+    let missing: String?
     let isSimulated: Bool
     let source: String
   }
 
   func run() throws {
-    _ = try global.makeDevice()
+    let device = try global.makeDevice()
     if markdown { return Output.line(CatalogTable.markdown) }
+    let missing = Dictionary(uniqueKeysWithValues: try Catalog.unsupported(on: device).map { ($0.family, $0.reason) })
     let rows = Catalog.all.map { type in
       let card = type.card
       return Row(
         family: card.family, labels: card.grammar, summary: card.summary, formula: card.formula, stored: card.stored,
         densities: card.densities, densityIsFree: card.densityIsFree, devices: ["cpu", "cuda"],
+        missing: missing[card.family],
         isSimulated: card.isSimulated, source: card.source)
     }
     if global.json {
@@ -40,6 +44,7 @@ struct ListCommand: ParsableCommand {
     for row in rows {
       Output.line(
         "\(row.labels)\n    \(row.summary)\n    \(row.formula); stores \(row.stored); density \(row.densities)")
+      if let sentence = row.missing { Output.line("    not on \(device.name): \(sentence)") }
       Output.line("    \(row.source)\n")
     }
   }

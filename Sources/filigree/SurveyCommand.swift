@@ -85,7 +85,8 @@ struct SurveyCommand: ParsableCommand {
       training: training, equal: equal, steps: steps, seeds: seeds, denseSeeds: preset.denseSeeds,
       rates: try learningRates.map(ListOption.rates) ?? [], method: method, data: data, validation: validation,
       tokenizer: tokenizer, tokenizerFile: tokenizerFile,
-      seed: global.seed, machine: bench.machine)
+      seed: global.seed, machine: bench.machine,
+      logitTokens: device.tokensOfLogits(vocabulary: training.architecture.vocabularySize))
     var survey = try Survey(
       preset: preset, setting: setting, patterns: patterns, densities: densities, corpus: corpus, bench: bench,
       folder: folder, named: structures != nil, remark: global.remark)

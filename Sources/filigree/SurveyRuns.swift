@@ -49,6 +49,8 @@ struct SurveyRuns {
     let tokenizerFile: TokenizerFile?
     let seed: UInt64
     let machine: MachineRecord
+    /// Tokens whose logits the device holds at once.
+    let logitTokens: Int
   }
 
   /// - Parameter chosen: labels with the density asked for.
@@ -130,7 +132,8 @@ struct SurveyRuns {
   /// A run on paper, as it is planned or trained.
   func plan(_ item: Planned, argv: [String] = []) throws -> RunPlan {
     try RunPlan(
-      item.configuration, seed: item.run.seed, argv: argv, machine: setting.machine, versions: Filigree.versions)
+      item.configuration, seed: item.run.seed, argv: argv, machine: setting.machine, versions: Filigree.versions,
+      logitTokens: setting.logitTokens)
   }
 
   private static func planned(

@@ -74,7 +74,8 @@ struct TrainCommand: ParsableCommand {
     }
     let machine = MachineRecord(device: device, libraries: [], limits: try device.measureLimits())
     let plan = try RunPlan(
-      configuration, seed: global.seed, argv: CommandLine.arguments, machine: machine, versions: Filigree.versions)
+      configuration, seed: global.seed, argv: CommandLine.arguments, machine: machine, versions: Filigree.versions,
+      logitTokens: device.tokensOfLogits(vocabulary: configuration.architecture.vocabularySize))
     try remarkDensity(structure)
     try checkInitialization(plan.model)
     if dryRun {

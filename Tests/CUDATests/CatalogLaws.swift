@@ -23,7 +23,7 @@ struct CUDASubject: CustomTestStringConvertible, Sendable {
     var subjects: [CUDASubject] = []
     func add(_ member: any Structure) {
       guard seen.insert("\(member.label) \(member.shape) \(member.count)").inserted else { return }
-      for precision in [CUDAPrecision.bf16, .fp32] {
+      for precision in [CUDAPrecision.bf16, .fp32] + (member.shape == shapes[1] ? [.tf32] : []) {
         subjects.append(CUDASubject(structure: member, precision: precision))
       }
     }
@@ -71,10 +71,10 @@ struct CUDASubject: CustomTestStringConvertible, Sendable {
   /// Bounds the error of a product by this factor times the absolute product: fp32 sums, each factor's weights rounded to
   /// elements, inner activations and the result stored as elements, each relative to what it rounds.
   var factor: Double {
-    // A mask of blocks or weights: its weights and the result. The rest: at most three products with weights and results of
-    // their own, and a sum of two parts.
+    // A mask of blocks or weights: its weights and the result, or in tf32 its two factors. The rest: at most three products with
+    // weights and results of their own, and a sum of two parts.
     let roundings = structure is any GridStructure || structure is any RowsStructure ? 2.0 : 8.0
-    return (1 + RoundingBound.gamma(depth)) * exponential(roundings * log1p(precision.element)) - 1
+    return (1 + RoundingBound.gamma(depth)) * exponential(roundings * log1p(precision.factorRoundoff)) - 1
   }
 
   private func log1p(_ x: Double) -> Double { x - x * x / 2 + x * x * x / 3 }

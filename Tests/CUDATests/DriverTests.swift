@@ -1,4 +1,5 @@
 import Arrays
+import CCUDA
 import FakeCUDA
 import Foundation
 import Testing
@@ -153,6 +154,66 @@ import Testing
     for file in files { try Data("filigree".utf8).write(to: file) }
     #expect(try product(on: device()).allSatisfy { $0 == 16 })
     for file in files { #expect(try Data(contentsOf: file).count > 1000) }
+  }
+
+  @Test("More than 48 KiB of shared memory is launched only by a kernel that was given leave")
+  func sharedMemory() throws {
+    fake_reset()
+    let device = try fakeDevice(.fp32), driver = device.context.driver
+    let function = try device.modules.function("read_all", of: "limits.cu", shared: 0)
+    func launch(_ bytes: Int) -> Int32 {
+      var arguments = fg_limit()
+      return withUnsafeMutablePointer(to: &arguments) {
+        var parameters: [UnsafeMutableRawPointer?] = [UnsafeMutableRawPointer($0)]
+        return driver.launchKernel!(
+          function, 1, 1, 1, 256, 1, 1, UInt32(bytes), device.context.stream, &parameters, nil)
+      }
+    }
+    #expect(launch(48 << 10) == 0 && launch((48 << 10) + 16) == 1)
+    _ = try device.modules.function("read_all", of: "limits.cu", shared: 64 << 10)
+    #expect(launch(64 << 10) == 0 && launch((64 << 10) + 16) == 1)
+    #expect(throws: Refusal.self) { _ = try device.modules.function("read_all", of: "limits.cu", shared: 1 << 20) }
+  }
+
+  @Test(
+    "A candidate of cuBLASLt that fails is none: the next computes, then the own kernels, and a lost GPU ends the product"
+  )
+  func candidates() throws {
+    for measuredFrom in [1, 1 << 40] {
+      func product(_ prepare: () -> Void) throws -> [Float] {
+        fake_reset()
+        let device = try CUDADevice(fakeLibraries(), precision: .fp32, measuredFrom: measuredFrom)
+        prepare()
+        let values = try device.makeVector([Float](repeating: 1, count: 12))
+        let x = try device.makeActivations([1, 2, 3, 4], tokens: 1, features: 4)
+        let y = try device.makeActivations([1, 2, 3], tokens: 1, features: 3)
+        for _ in 0..<2 { try device.multiply(.dense(outputs: 3, inputs: 4), values, x, into: y, accumulate: true) }
+        return try device.rows(y)
+      }
+      let expected: [Float] = [21, 22, 23]
+      for candidate in 0...2 {
+        #expect(try product { fake_fail_candidate(Int32(candidate)) } == expected)
+        #expect(fake_launches("grid_multiply") == 0)
+      }
+      // The first candidate fails at its first call, the second always.
+      let none = try product {
+        fake_fail_candidate(2)
+        fake_fail("cublasLtMatmul", 1, 14)
+      }
+      #expect(none == expected && fake_launches("grid_multiply") == 2)
+      for status: Int32 in [1, 7, 13, 14, 15] {
+        #expect(try product { fake_fail("cublasLtMatmulAlgoGetHeuristic", 1, status) } == expected)
+        #expect(fake_launches("grid_multiply") == 2, "\(status)")
+      }
+      #expect(fake_live_objects() == 0 && fake_live_allocations() == 0)
+      let lost = try refusal {
+        _ = try product {
+          fake_fail("cublasLtMatmulAlgoGetHeuristic", 1, 14)
+          fake_fail("cuStreamSynchronize", 1, 719)
+        }
+      }
+      #expect(lost.kind == .failed && lost.sentence.contains("CUDA_ERROR_LAUNCH_FAILED"))
+    }
   }
 
   @Test(

@@ -123,7 +123,9 @@ import Training
       checkpointEvery: 2)
     let machine = MachineRecord(
       device: device, libraries: [], limits: DeviceLimits(flopsPerSecond: 1e9, bytesPerSecond: 1e9))
-    let plan = try RunPlan(configuration, seed: 1, argv: [], machine: machine, versions: [:])
+    let plan = try RunPlan(
+      configuration, seed: 1, argv: [], machine: machine, versions: [:],
+      logitTokens: device.tokensOfLogits(vocabulary: 256))
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("filigree-energy-\(UUID())")
     defer { try? FileManager.default.removeItem(at: folder) }
     let trainer = try Trainer(plan.record, plan: plan.model, corpus: corpus, folder: folder, on: device)

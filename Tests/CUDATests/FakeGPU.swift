@@ -19,6 +19,9 @@ extension CUDAPrecision {
   /// What one rounding of an activation or of a weight on its way into the tensor cores can do, relative to its size.
   var element: Double { self == .bf16 ? unitRoundoff : 0 }
 
+  /// What one rounding of a factor of a product can do, by whichever kernel or library.
+  var factorRoundoff: Double { self == .tf32 ? CUDAPrecision.tensorFloatRoundoff : element }
+
   /// A number that the element type holds exactly: then an oracle in Double starts from what the device starts from.
   func rounded(_ x: Float) -> Float {
     guard self == .bf16 else { return x }

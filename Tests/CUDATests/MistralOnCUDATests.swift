@@ -89,6 +89,48 @@ import Testing
     #expect(fake_live_allocations() == 0 && fake_live_objects() == 0 && fake_damaged_guards() == 0)
   }
 
+  @Test("Logits for as many tokens as memory has room for: the same losses, and the GPU is waited for once a step")
+  func pieces() throws {
+    let batch = 5, sequence = 128
+    let architecture = Architecture(
+      hiddenSize: 16, intermediateSize: 16, layers: 1, heads: 1, keyValueHeads: 1, headDimension: 16,
+      vocabularySize: 4096, initializerRange: 0.2)
+    let plan = try MistralPlan(architecture, structure: "csr", density: 0.5, seed: 1)
+    let tokens = (0..<batch * (sequence + 1)).map { Int32($0 * 131 % 4096) }
+    let part = split(tokens, batch: batch, sequence: sequence)
+    func run(_ device: any Device) throws -> (losses: [Float], loss: Double, gradients: [Float]) {
+      let model = try Mistral(plan, batch: batch, sequence: sequence, on: device)
+      let losses = try model.tokenLosses(inputs: part.inputs, targets: part.targets)
+      let before = [fake_calls("cuStreamSynchronize"), fake_calls("cuMemcpyDtoHAsync_v2")]
+      let loss = try model.lossAndGradients(inputs: part.inputs, targets: part.targets)
+      let waits = device is CPUDevice ? 0 : 1
+      #expect(
+        [fake_calls("cuStreamSynchronize"), fake_calls("cuMemcpyDtoHAsync_v2")] == before.map { $0 + Int32(waits) })
+      return (losses, loss, try device.numbers(model.parameters.gradients))
+    }
+    func run(bytes: Int, pieces: Int) throws -> (losses: [Float], loss: Double, gradients: [Float]) {
+      fake_reset()
+      fake_set_memory(bytes)
+      let device = try fakeDevice(.fp32), chunk = device.tokensOfLogits(vocabulary: 4096)
+      #expect((batch * sequence + chunk - 1) / chunk == pieces)
+      let result = try run(device)
+      // In each of the two calls, a launch for every piece.
+      #expect(fake_launches("loss_gradient") == Int32(2 * pieces))
+      return result
+    }
+    let few = try run(bytes: 64 << 20, pieces: 3), all = try run(bytes: 1 << 30, pieces: 1)
+    #expect(few.losses == all.losses)
+    let expected = try run(CPUDevice(threads: 1))
+    let tolerance = tolerance(architecture, sequence, .fp32, tokens: batch * sequence)
+    #expect(abs(few.loss - expected.loss) <= tolerance * expected.loss)
+    expectNear(few.losses, expected.losses.doubles, tolerance, "losses")
+    for tensor in plan.tensors {
+      let exact = Array(expected.gradients[tensor.range]).doubles
+      expectNear(Array(few.gradients[tensor.range]), exact, tolerance, "in pieces: \(tensor.name)")
+      expectNear(Array(all.gradients[tensor.range]), exact, tolerance, "at once: \(tensor.name)")
+    }
+  }
+
   @Test(
     "Steps of AdamW follow transformers' losses and norms; in bf16 within its rounding",
     arguments: [CUDAPrecision.fp32, .bf16])

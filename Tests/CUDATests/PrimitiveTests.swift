@@ -304,5 +304,50 @@ import Testing
     let limits = try fakeDevice(precision).measureLimits()
     #expect(limits.flopsPerSecond > 0 && limits.flopsPerSecond.isFinite)
     #expect(limits.bytesPerSecond > 0 && limits.bytesPerSecond.isFinite)
+    #expect(precision == .bf16 || limits.multiplyAdd == "fp32 multiply-add")
+  }
+
+  @Test(
+    "The peak in bf16 is the faster of mma.sync and wgmma, which is asked only on Hopper and where its check agrees")
+  func peaks() throws {
+    func measured() throws -> String {
+      fake_set_memory(64 << 20)
+      let name = try fakeDevice(.bf16, trustsKernels: false).measureLimits().multiplyAdd
+      #expect(fake_launches("multiply_add_peak") > 5)
+      return name
+    }
+    fake_reset()
+    // A launch takes a second whatever it does: then more flops are more flops a second.
+    fake_let_pass(1000, 0)
+    #expect(try measured() == "bf16 wgmma" && fake_launches("group_multiply_add_peak") == 7)
+    fake_reset()
+    fake_exchange_strides(1)
+    #expect(try measured() == "bf16 mma.sync" && fake_launches("group_multiply_add_peak") == 0)
+    fake_reset()
+    fake_set_capability(8, 0)
+    #expect(try measured() == "bf16 mma.sync" && fake_launches("group_multiply_add_peak") == 0)
+  }
+
+  @Test("Tokens are cut into shares so that no multiprocessor has a turn alone, where that is worth the sums")
+  func shares() throws {
+    fake_reset()
+    // Three multiprocessors; a step of a tile of 64 x 64 reads 16 KiB.
+    let device = try fakeDevice(.bf16)
+    func count(_ tiles: Int, steps: Int, blocks: Int) -> Int {
+      device.shares(tiles: tiles, steps: steps, stepBytes: 16384, values: tiles * 4096, blocks: blocks).count
+    }
+    // Four tiles whole are two turns; 12 thirds are four, each a third as long.
+    #expect(count(4, steps: 128, blocks: 0) == 3 && count(4, steps: 128, blocks: 2) == 3)
+    // As many as there are multiprocessors: nothing to gain but a second block for each.
+    #expect(count(3, steps: 128, blocks: 0) == 1 && count(3, steps: 128, blocks: 2) == 2)
+    // Too few tokens to cut: a share has 8 steps.
+    #expect(count(4, steps: 15, blocks: 2) == 1)
+    for tiles in 1...40 {
+      for steps in [8, 64, 128, 1000] {
+        let chosen = device.shares(tiles: tiles, steps: steps, stepBytes: 16384, values: tiles * 4096, blocks: 0)
+        let whole = (tiles + 2) / 3 * steps * 16384
+        #expect(chosen.bytes <= whole && chosen.bytes >= tiles * steps / 3 * 16384, "\(tiles) tiles, \(steps) steps")
+      }
+    }
   }
 }

@@ -33,8 +33,14 @@ int damage(uint64_t address, size_t bytes) {
   return damaged;
 }
 
+/// A kernel as a module has it, and how much dynamic shared memory it was allowed; 48 KiB where nobody asked.
+struct Function {
+  const Kernel *kernel;
+  unsigned allowed = 48 << 10;
+};
 struct Module {
   std::string precision;
+  std::map<std::string, Function> functions;
 };
 struct Event {
   std::chrono::steady_clock::time_point time;
@@ -118,29 +124,32 @@ int moduleUnload(void *module) {
 }
 int moduleFunction(void **function, void *module, const char *name) {
   ENTER("cuModuleGetFunction");
+  auto *m = static_cast<Module *>(module);
   for (auto *kernel : kernels())
-    if (static_cast<Module *>(module)->precision == kernel->precision && !strcmp(name, kernel->name)) {
-      *function = const_cast<Kernel *>(kernel);
+    if (m->precision == kernel->precision && !strcmp(name, kernel->name)) {
+      *function = &m->functions.try_emplace(name, Function{kernel}).first->second;
       return 0;
     }
   return 500;
 }
-int functionAttribute(void *, int, int value) {
+int functionAttribute(void *function, int attribute, int value) {
   ENTER("cuFuncSetAttribute");
-  return value > 232448 ? 1 : 0;
+  if (attribute != FG_FUNCTION_DYNAMIC_SHARED || value < 0 || value > 232448) return 1;
+  static_cast<Function *>(function)->allowed = value;
+  return 0;
 }
 int launchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
                  void *, void **parameters, void **) {
   ENTER("cuLaunchKernel");
-  auto *kernel = static_cast<const Kernel *>(function);
+  auto *kernel = static_cast<const Function *>(function)->kernel;
   if (int code = enter(kernel->name)) {
     if (code == 719) gpu.lost = code;
     return code;
   }
+  if (shared > static_cast<const Function *>(function)->allowed) return 1;
   gpu.launches[kernel->name]++;
   gpu.milliseconds += gpu.launchMilliseconds;
   gpu.millijoules[gpu.firstVisible & 15] += gpu.millijoulesPerLaunch;
-  if (shared > 232448) return 1;
   try {
     launch(*kernel, {gx, gy, gz}, {bx, by, bz}, shared, parameters);
   } catch (const Fault &fault) {
@@ -302,6 +311,7 @@ const std::map<std::string, void *> functions = {
 } // namespace
 
 int enter(const char *name) {
+  gpu.calls[name]++;
   if (gpu.lost) return gpu.lost;
   auto found = gpu.failures.find(name);
   if (found == gpu.failures.end() || --found->second.nth > 0) return 0;
@@ -349,6 +359,8 @@ void fake_let_pass(double launchMilliseconds, double sparseMilliseconds) {
   fake::gpu.sparseMilliseconds = sparseMilliseconds;
 }
 void fake_falsify_sparse(int algorithm) { fake::gpu.wrongAlgorithm = algorithm; }
+void fake_fail_candidate(int candidate) { fake::gpu.failingCandidate = candidate; }
+int fake_calls(const char *name) { return fake::gpu.calls[name]; }
 void fake_lose_device(int code) { fake::gpu.lost = code; }
 void fake_hide(const char *prefix) { fake::gpu.hidden = prefix; }
 int fake_live_allocations(void) { return fake::gpu.account->allocations; }

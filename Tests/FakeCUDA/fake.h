@@ -23,6 +23,8 @@ struct Gpu {
   /// The first GPU that the driver shows, as CUDA_VISIBLE_DEVICES does.
   int firstVisible = 0;
   bool hasEnergy = true;
+  /// cuBLASLt's candidate, 1 or 2, whose products fail; 0 for none.
+  uint64_t failingCandidate = 0;
   /// cuSPARSELt: its version number, and which algorithm computes something else.
   int sparseVersion = 801, wrongAlgorithm = -1;
   /// What events see pass beside the host's time: so far, at each launch of a kernel, at each product of cuSPARSELt.
@@ -35,7 +37,7 @@ struct Gpu {
   size_t memory = size_t(1) << 30;
   std::string hidden, fault;
   std::map<std::string, Failure> failures;
-  std::map<std::string, int> launches;
+  std::map<std::string, int> launches, calls;
   std::shared_ptr<Account> account = std::make_shared<Account>();
 };
 

@@ -36,7 +36,7 @@ struct GroupProduct {
   float *c;
   const unsigned *a;
   uint64_t left, b;
-  bool isMNMajor;
+  bool isMNMajor, adds;
 };
 
 struct Fibre {

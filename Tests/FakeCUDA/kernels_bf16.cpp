@@ -78,6 +78,7 @@ namespace layout {
 #undef EACH
 namespace limits {
 #include "../../Sources/CCUDA/kernels/limits.cu"
+#include "../../Sources/CCUDA/kernels/limits_warpgroup.cu"
 } // namespace limits
 namespace loss {
 #include "../../Sources/CCUDA/kernels/loss.cu"

@@ -68,8 +68,19 @@ int candidates(void *, void *, void *, void *, void *, void *, void *, int reque
   return 0;
 }
 
-double read(const void *base, int type, size_t at) {
-  if (type == FG_TYPE_FP32) return static_cast<const float *>(base)[at];
+/// To nearest, ties to even, with 10 explicit bits.
+float tensorFloat(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  bits = (bits + 0xfff + (bits >> 13 & 1)) & 0xffffe000;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+double read(const void *base, int type, size_t at, bool isRounded = false) {
+  if (type == FG_TYPE_FP32) {
+    float number = static_cast<const float *>(base)[at];
+    return isRounded ? tensorFloat(number) : number;
+  }
   uint32_t bits = (uint32_t)static_cast<const uint16_t *>(base)[at] << 16;
   float x;
   memcpy(&x, &bits, 4);
@@ -93,6 +104,7 @@ int multiply(void *, void *description, const void *alpha, const void *a, void *
   auto *t = static_cast<Description *>(description);
   auto *la = static_cast<Layout *>(aLayout), *lb = static_cast<Layout *>(bLayout), *lc = static_cast<Layout *>(cLayout),
        *ld = static_cast<Layout *>(dLayout);
+  if (algorithm && algorithm[0] == gpu.failingCandidate) return 13;
   if (!algorithm || algorithm[0] < 1 || algorithm[0] > 2 || !workspace || workspaceBytes < 1024) return 7;
   uint64_t m = ld->rows, n = ld->columns, k = t->transposeA ? la->rows : la->columns;
   if ((t->transposeA ? la->columns : la->rows) != m || (t->transposeB ? lb->rows : lb->columns) != n ||
@@ -100,16 +112,18 @@ int multiply(void *, void *description, const void *alpha, const void *a, void *
     return 7;
   for (auto *l : {la, lb, lc, ld})
     if (l->leading < (int64_t)(l->order == FG_ORDER_ROW ? l->columns : l->rows)) return 7;
+  if (t->compute != FG_COMPUTE_FP32 && t->compute != FG_COMPUTE_TF32) return 15;
+  bool isRounded = t->compute == FG_COMPUTE_TF32;
   double scale = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
   std::vector<double> sum(n), row(k * n);
   for (int g = 0; g < ld->batch; g++) {
     for (uint64_t i = 0; i < k; i++)
       for (uint64_t j = 0; j < n; j++)
-        row[i * n + j] = read(b, lb->type, g * lb->batchStride + (t->transposeB ? lb->at(j, i) : lb->at(i, j)));
+        row[i * n + j] = read(b, lb->type, g * lb->batchStride + (t->transposeB ? lb->at(j, i) : lb->at(i, j)), isRounded);
     for (uint64_t r = 0; r < m; r++) {
       for (auto &s : sum) s = 0;
       for (uint64_t i = 0; i < k; i++) {
-        double w = read(a, la->type, g * la->batchStride + (t->transposeA ? la->at(i, r) : la->at(r, i)));
+        double w = read(a, la->type, g * la->batchStride + (t->transposeA ? la->at(i, r) : la->at(r, i)), isRounded);
         for (uint64_t j = 0; j < n; j++) sum[j] += w * row[i * n + j];
       }
       for (uint64_t j = 0; j < n; j++) {

@@ -2,6 +2,7 @@
 // double from what was compressed. Objects lie in the caller's memory, of which version 0.8 has 512 bytes for each.
 #include "fake.h"
 #include <cstring>
+#include <malloc.h>
 #include <vector>
 
 namespace fake {
@@ -55,6 +56,11 @@ template <class Kind> int drop(void *memory) {
 
 int init(void *handle) {
   ENTER("cusparseLtInit");
+  // Before 0.7 a handle has 11024 bytes, which are written before anybody can ask for the version.
+  if (gpu.sparseVersion < 700) {
+    if (malloc_usable_size(handle) < 11024) return invalid;
+    memset(handle, 0, 11024);
+  }
   return put(handle, Handle(), true);
 }
 int version(void *handle, int *number) {

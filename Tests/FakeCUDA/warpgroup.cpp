@@ -81,10 +81,10 @@ public:
   }
 };
 
-/// D [64, 64] += A [64, 16] B [16, 64] for 128 threads, A from their fragments or, where those are null, by the descriptor `from`;
+/// D [64, 64] (+)= A [64, 16] B [16, 64] for 128 threads, A from their fragments or, where those are null, by the descriptor `from`;
 /// each sum in double and rounded once.
 void multiply(float *const (&c)[128], const unsigned *const (&a)[128], uint64_t from, const unsigned char *shared, size_t bytes,
-              uint64_t descriptor, bool isMNMajor) {
+              uint64_t descriptor, bool isMNMajor, bool adds) {
   static thread_local double left[64][16], right[16][64];
   if (a[0]) {
     for (unsigned t = 0; t < 128; t++)
@@ -103,7 +103,7 @@ void multiply(float *const (&c)[128], const unsigned *const (&a)[128], uint64_t 
   for (unsigned t = 0; t < 128; t++)
     for (unsigned i = 0; i < 32; i++) {
       unsigned row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8, column = i / 4 * 8 + t % 4 * 2 + i % 2;
-      double sum = c[t][i];
+      double sum = adds ? c[t][i] : 0;
       for (unsigned k = 0; k < 16; k++) sum += left[row][k] * right[k][column];
       c[t][i] = (float)sum;
     }
@@ -266,14 +266,14 @@ void copyBox(void *shared, const fg_tensor_map *map, int line, int token, barrie
 /// "wgmma.fence": before the first product, and between another access to a product's registers and the product.
 void fenceProducts() { current->isFenced = true; }
 
-void multiplyGroup(float *c, const unsigned *a, uint64_t b, bool isMNMajor) {
+void multiplyGroup(float *c, const unsigned *a, uint64_t b, bool isMNMajor, bool adds) {
   if (!current->isFenced) fail("a warpgroup's product follows other accesses to its registers without a fence");
-  current->openProducts.push_back({c, a, 0, b, isMNMajor});
+  current->openProducts.push_back({c, a, 0, b, isMNMajor, adds});
 }
 
 void multiplyGroup(float *c, uint64_t a, uint64_t b) {
   if (!current->isFenced) fail("a warpgroup's product follows other accesses to its registers without a fence");
-  current->openProducts.push_back({c, nullptr, a, b, false});
+  current->openProducts.push_back({c, nullptr, a, b, false, true});
 }
 
 void commitProducts() {
@@ -294,12 +294,13 @@ void waitProducts(size_t pending) {
               if (group[t]->products.empty() || group[t]->products.front().size() != group[0]->products.front().size())
                 throw Fault{"the threads of a warpgroup ask for different products"};
               const GroupProduct &mine = group[t]->products.front()[i];
-              if (mine.left != first.left || mine.b != first.b || mine.isMNMajor != first.isMNMajor || !mine.a != !first.a)
+              if (mine.left != first.left || mine.b != first.b || mine.isMNMajor != first.isMNMajor || mine.adds != first.adds ||
+                  !mine.a != !first.a)
                 throw Fault{"the threads of a warpgroup have different descriptors"};
               c[t] = mine.c;
               a[t] = mine.a;
             }
-            multiply(c, a, first.left, dynamicShared, dynamicBytes, first.b, first.isMNMajor);
+            multiply(c, a, first.left, dynamicShared, dynamicBytes, first.b, first.isMNMajor, first.adds);
           }
           for (int t = 0; t < 128; t++) group[t]->products.erase(group[t]->products.begin());
         }
@@ -333,7 +334,7 @@ int fake_group_product(float *c, const unsigned *a, const void *shared, size_t b
     left[t] = a + 4 * t;
   }
   try {
-    fake::multiply(sums, left, 0, static_cast<const unsigned char *>(shared), bytes, descriptor, isMNMajor != 0);
+    fake::multiply(sums, left, 0, static_cast<const unsigned char *>(shared), bytes, descriptor, isMNMajor != 0, true);
   } catch (const fake::Fault &) {
     return 1;
   }
@@ -344,7 +345,7 @@ int fake_group_product_of_shared(float *c, const void *shared, size_t bytes, uns
   const unsigned *left[128] = {};
   for (int t = 0; t < 128; t++) sums[t] = c + 32 * t;
   try {
-    fake::multiply(sums, left, a, static_cast<const unsigned char *>(shared), bytes, b, false);
+    fake::multiply(sums, left, a, static_cast<const unsigned char *>(shared), bytes, b, false, true);
   } catch (const fake::Fault &) {
     return 1;
   }

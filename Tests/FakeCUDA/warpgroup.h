@@ -19,7 +19,7 @@ void copyBox(void *shared, const fg_tensor_map *map, int line, int token, barrie
 void fenceProducts();
 void commitProducts();
 void waitProducts(size_t pending);
-void multiplyGroup(float *c, const unsigned *a, uint64_t b, bool isMNMajor);
+void multiplyGroup(float *c, const unsigned *a, uint64_t b, bool isMNMajor, bool adds);
 void multiplyGroup(float *c, uint64_t a, uint64_t b);
 
 } // namespace fake
@@ -27,6 +27,7 @@ void multiplyGroup(float *c, uint64_t a, uint64_t b);
 static inline unsigned sharedAddress(const void *p) { return fake::sharedAddress(p); }
 static inline void initBarrier(barrier *b, int arrivals) { fake::initBarrier(b, arrivals); }
 static inline void publishBarriers() {}
+static inline void publishWrites() {}
 static inline void arrive(barrier *b) { fake::arrive(b, 0); }
 static inline void arriveExpecting(barrier *b, int bytes) { fake::arrive(b, bytes); }
 static inline void waitPhase(barrier *b, unsigned parity) { fake::waitPhase(b, parity); }
@@ -37,8 +38,9 @@ static inline void copyBox(void *shared, const fg_tensor_map *map, int line, int
 static inline void fenceProducts() { fake::fenceProducts(); }
 static inline void commitProducts() { fake::commitProducts(); }
 template <int pending> static inline void waitProducts() { fake::waitProducts(pending); }
-template <bool isMNMajor> static inline void multiplyGroup(float (&c)[8][4], const unsigned (&a)[4], unsigned long long b) {
-  fake::multiplyGroup(c[0], a, b, isMNMajor);
+template <bool isMNMajor>
+static inline void multiplyGroup(float (&c)[8][4], const unsigned (&a)[4], unsigned long long b, bool adds) {
+  fake::multiplyGroup(c[0], a, b, isMNMajor, adds);
 }
 static inline void multiplyGroup(float (&c)[8][4], unsigned long long a, unsigned long long b) { fake::multiplyGroup(c[0], a, b); }
 static inline void __syncwarp() { fake::exchange({}); }

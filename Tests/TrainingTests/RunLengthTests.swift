@@ -103,7 +103,8 @@ import Testing
     }
     var machine = csr.plan.record.machine
     machine.memoryBytes = (dense.plan.record.neededBytes ?? 0) + 1
-    let small = try RunPlan(csr.plan.record.configuration, seed: 1, argv: [], machine: machine, versions: [:])
+    let small = try RunPlan(
+      csr.plan.record.configuration, seed: 1, argv: [], machine: machine, versions: [:], logitTokens: 256)
     let refusal = try #require(
       throws: Refusal.self,
       performing: {

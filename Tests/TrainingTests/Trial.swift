@@ -35,7 +35,8 @@ final class Trial {
     let machine = MachineRecord(
       processor: "", cores: 1, memoryBytes: 1 << 40, operatingSystem: "", isa: "", device: "cpu", threads: threads,
       peakFlopsPerSecond: 1, bytesPerSecond: 1, denseLibraries: [], energyReadable: false)
-    plan = try RunPlan(configuration, seed: changing == "seed" ? 9 : 1, argv: [], machine: machine, versions: [:])
+    plan = try RunPlan(
+      configuration, seed: changing == "seed" ? 9 : 1, argv: [], machine: machine, versions: [:], logitTokens: 256)
     self.threads = threads
     owned = folder == nil
     self.folder =

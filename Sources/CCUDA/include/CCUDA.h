@@ -127,7 +127,6 @@ enum { FG_DESCRIPTION_TRANSPOSE_A = 3, FG_DESCRIPTION_TRANSPOSE_B = 4 };
 enum { FG_LAYOUT_ORDER = 1, FG_LAYOUT_BATCH_COUNT = 5, FG_LAYOUT_BATCH_STRIDE = 6 };
 enum { FG_PREFERENCE_WORKSPACE = 1, FG_PREFERENCE_ALIGNMENT_A = 5 };
 enum { FG_ORDER_ROW = 1 };
-enum { FG_CUBLAS_NOT_SUPPORTED = 15 };
 
 /* Dense products: libcublasLt.so */
 typedef struct fg_matmul {
@@ -151,10 +150,11 @@ typedef struct fg_matmul {
 } fg_matmul;
 
 /* cudaDataType, cusparseOrder_t, cusparseOperation_t, cusparseComputeType, cusparseLtSparsity_t, cusparseLtMatmulAlg_t and the
-   attributes' numbers, those of cusparseLt.h 0.7.1, 0.8.1 and 0.10.0; of its opaque structures the largest has 1024 bytes. */
+   attributes' numbers, those of cusparseLt.h 0.7.1, 0.8.1 and 0.10.0; of its opaque structures the largest has 1024 bytes,
+   and 11024 in versions before 0.7, which are started before they can be asked for their version. */
 enum { FG_SPARSE_ORDER_ROW = 2, FG_SPARSE_AS_IT_IS = 0, FG_SPARSE_COMPUTE_FP32 = 2, FG_SPARSE_HALF = 0, FG_SPARSE_DEFAULT = 0 };
 enum { FG_SELECTION_ALGORITHM = 0, FG_SELECTION_ALGORITHMS = 1 };
-enum { FG_SPARSE_OBJECT_BYTES = 2048, FG_SPARSE_OBJECT_ALIGNMENT = 16 };
+enum { FG_SPARSE_OBJECT_BYTES = 16384, FG_SPARSE_OBJECT_ALIGNMENT = 16 };
 
 /* Products with a factor that has two of every four: libcusparseLt.so. Objects are memory of the caller. */
 typedef struct fg_sparse {

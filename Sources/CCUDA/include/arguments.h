@@ -192,7 +192,7 @@ typedef struct fg_attention {
   float scale;
 } fg_attention;
 
-/* logits [vocabulary, pitch] in place; targets [tokens]; partial fp32 [slices, 2, pitch]; losses, logSums fp32 [pitch] */
+/* logits [vocabulary, pitch] in place; targets [tokens]; partial fp32 [slices, 2, pitch], logSums fp32 [pitch], losses fp32 [tokens] */
 typedef struct fg_loss {
   void *logits;
   const int *targets;

@@ -80,14 +80,15 @@ DEVICE void fill(const fg_grid_warpgroup &a, const Ring &ring, int lane) {
   __syncwarp();
 }
 
-/// y of one strip and 16 tokens: a lane has two rows of a token, and after an exchange two tokens of a row.
-DEVICE void storeStrip(const fg_grid_warpgroup &a, const float (&sum)[8][4], int row, int token, int lane) {
+/// y of one strip and 16 tokens, zeros where there is no sum: a lane has two rows of a token, and after an exchange two tokens of a
+/// row.
+DEVICE void storeStrip(const fg_grid_warpgroup &a, const float (&sum)[8][4], bool isSummed, int row, int token, int lane) {
   int odd = lane >> 2 & 1;
 #pragma unroll
   for (int n = 0; n < 8; n++)
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      float own = sum[n][2 * half], next = sum[n][2 * half + 1];
+      float own = isSummed ? sum[n][2 * half] : 0.0f, next = isSummed ? sum[n][2 * half + 1] : 0.0f;
       float other = shuffleXor(odd ? own : next, 4);
       bf16 *y = (bf16 *)a.y + (long long)(row + n * 8 + lane % 4 * 2 + odd) * a.pitch + token + half * 8 + lane / 4 - odd;
       put2(y, a.accumulate, odd ? other : own, odd ? next : other);
@@ -118,7 +119,8 @@ template <bool transposed> DEVICE void warpgroupProduct(const fg_grid_warpgroup 
     for (int s = 0; s < a.stages - 1; s++) fill(a, ring, lane);
   float sum[STRIPS][8][4] = {};
   unsigned parity = 0;
-  int slot = 0;
+  // Strips of the tile whose sums have begun: a sum's first product replaces what was there.
+  int slot = 0, summed = 0;
   while (true) {
     waitPhase(ring.full + slot, parity);
     int tile = fromFirst(ring.steps[slot].tile), present = fromFirst(ring.steps[slot].present);
@@ -135,18 +137,21 @@ template <bool transposed> DEVICE void warpgroupProduct(const fg_grid_warpgroup 
       for (int p = 0; p < STRIPS; p++) {
         if (!(present >> p & 1)) continue;
         const bf16 *w = pieces + p * PIECE;
-        // A group of its own, ended here: what a branch begins does not outlast it, and the other warpgroup fills the wait.
+        // A group of its own for each piece; the one before it runs on meanwhile: it has other sums, and reads the same x.
         fenceProducts();
 #pragma unroll
         for (int j = 0; j < SIDE / 16; j++) {
           // Tile (i, j) of rows and columns of W begins at 8 i + j tiles of 64.
-          if (transposed) multiplyGroup<true>(sum[p], x[j], descriptor(w + j * 2 * SIDE * 8, SIDE * 16, 128));
-          else multiplyGroup<false>(sum[p], x[j], descriptor(w + j * 2 * 64, 128, SIDE * 16));
+          if (transposed) multiplyGroup<true>(sum[p], x[j], descriptor(w + j * 2 * SIDE * 8, SIDE * 16, 128), j > 0 || summed >> p & 1);
+          else multiplyGroup<false>(sum[p], x[j], descriptor(w + j * 2 * 64, 128, SIDE * 16), j > 0 || summed >> p & 1);
         }
         commitProducts();
-        waitProducts<0>();
+        waitProducts<1>();
       }
+      // Before x is loaded anew, and before the slot is given back: everything that reads them has retired.
+      waitProducts<0>();
     }
+    summed |= present;
     __syncwarp();
     if (lane == 0) arrive(ring.empty + slot);
     if (warp == 0) fill(a, ring, lane);
@@ -154,10 +159,9 @@ template <bool transposed> DEVICE void warpgroupProduct(const fg_grid_warpgroup 
 #pragma unroll
       for (int p = 0; p < STRIPS; p++) {
         int row = a.row[tile % a.tiles * STRIPS + p];
-        if (isInside && row >= 0) storeStrip(a, sum[p], row, token + warp % 4 * 16, lane);
-#pragma unroll
-        for (int i = 0; i < 32; i++) sum[p][i / 4][i % 4] = 0.0f;
+        if (isInside && row >= 0) storeStrip(a, sum[p], summed >> p & 1, row, token + warp % 4 * 16, lane);
       }
+      summed = 0;
     }
     if (++slot == a.stages) {
       slot = 0;

@@ -66,13 +66,15 @@ KERNEL(grid_warpgroup_gradient, 256, fg_grid_warpgroup_gradient) {
     for (int p = 0; p < PIECES; p++) {
       if (strip[p] < 0) continue;
       const bf16 *left = boxes + (strip[p] & 255) * BOX, *right = boxes + (strip[p] >> 8) * BOX;
-      // A group of its own, ended here: what a branch begins does not outlast it, and the other warpgroup fills the wait.
+      // A group of its own for each piece; the one before it runs on meanwhile: it has other sums.
       fenceProducts();
 #pragma unroll
       for (int j = 0; j < SIDE; j += 16) multiplyGroup(sum[p], boxDescriptor(left + j), boxDescriptor(right + j));
       commitProducts();
-      waitProducts<0>();
+      waitProducts<1>();
     }
+    // Before the slot is given back: everything that reads it has retired.
+    waitProducts<0>();
     __syncwarp();
     if (lane == 0) arrive(empty + slot);
   }

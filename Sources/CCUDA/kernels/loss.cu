@@ -35,7 +35,7 @@ KERNEL(loss_slices, 256, fg_loss) {
   }
 }
 
-/// logSums[t] = ln sum exp, losses[t] = logSums[t] - logit of the target, 0 where there is none
+/// logSums[t] = ln sum exp; of the tokens, losses[t] = logSums[t] - logit of the target, 0 where there is none
 KERNEL(loss_tokens, 64, fg_loss) {
   int t = blockIdx.x * 64 + threadIdx.x;
   float m = HALF_MOST_NEGATIVE, s = 0.0f;
@@ -44,7 +44,8 @@ KERNEL(loss_tokens, 64, fg_loss) {
   int target = t < a.tokens ? a.targets[t] : -1;
   // Terms of one size are subtracted first: m and the target's logit are both elements.
   a.logSums[t] = m + logf(s);
-  a.losses[t] = target < 0 ? 0.0f : logf(s) + (m - toFloat(((const element *)a.logits)[(long long)target * a.pitch + t]));
+  if (t < a.tokens)
+    a.losses[t] = target < 0 ? 0.0f : logf(s) + (m - toFloat(((const element *)a.logits)[(long long)target * a.pitch + t]));
 }
 
 /// logit = scale (exp(logit - logSum) - [target]), 0 where there is no target

@@ -63,6 +63,8 @@ DEVICE void copyBulk(void *shared, const void *global, int bytes, barrier *b) {
                ::"r"(sharedAddress(shared)), "l"(global), "r"(bytes), "r"(sharedAddress(b)) : "memory");
 }
 
+/// Makes what this thread wrote to shared memory known to products that read it; a barrier of the block follows.
+DEVICE void publishWrites() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 /// Before products that read or add to registers which anything else has written.
 DEVICE void fenceProducts() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 DEVICE void commitProducts() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
@@ -79,20 +81,23 @@ DEVICE void copyBox(void *shared, const fg_tensor_map *map, int line, int token,
   "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                                                      \
   "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
 #define GROUP_SUM(c) "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+#define GROUP_SUMS_OF(c)                                                                                                         \
+  GROUP_SUM(c[0]), GROUP_SUM(c[1]), GROUP_SUM(c[2]), GROUP_SUM(c[3]), GROUP_SUM(c[4]), GROUP_SUM(c[5]), GROUP_SUM(c[6]),         \
+      GROUP_SUM(c[7])
 #define GROUP_PRODUCT(c, operands, ...)                                                                                          \
-  asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " GROUP_SUMS operands                                       \
-               : GROUP_SUM(c[0]), GROUP_SUM(c[1]), GROUP_SUM(c[2]), GROUP_SUM(c[3]), GROUP_SUM(c[4]), GROUP_SUM(c[5]),           \
-                 GROUP_SUM(c[6]), GROUP_SUM(c[7])                                                                                \
-               : __VA_ARGS__)
+  asm volatile("{ .reg .pred added; setp.ne.b32 added, %37, 0; "                                                                 \
+               "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " GROUP_SUMS operands " }"                                  \
+               : GROUP_SUMS_OF(c) : __VA_ARGS__)
 #define GROUP_REGISTERS(a, b) "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b)
-/// c += a b, when it is waited for; `b` in K-major tiles, or in MN-major ones.
-template <bool isMNMajor> DEVICE void multiplyGroup(float (&c)[8][4], const unsigned (&a)[4], unsigned long long b) {
-  if (isMNMajor) GROUP_PRODUCT(c, "{%32, %33, %34, %35}, %36, 1, 1, 1, 1;", GROUP_REGISTERS(a, b));
-  else GROUP_PRODUCT(c, "{%32, %33, %34, %35}, %36, 1, 1, 1, 0;", GROUP_REGISTERS(a, b));
+/// c (+)= a b, when it is waited for: added where `adds`; `b` in K-major tiles, or in MN-major ones.
+template <bool isMNMajor> DEVICE void multiplyGroup(float (&c)[8][4], const unsigned (&a)[4], unsigned long long b, bool adds) {
+  if (isMNMajor) GROUP_PRODUCT(c, "{%32, %33, %34, %35}, %36, added, 1, 1, 1;", GROUP_REGISTERS(a, b), "r"((int)adds));
+  else GROUP_PRODUCT(c, "{%32, %33, %34, %35}, %36, added, 1, 1, 0;", GROUP_REGISTERS(a, b), "r"((int)adds));
 }
 /// The same with both in shared memory, K-major.
 DEVICE void multiplyGroup(float (&c)[8][4], unsigned long long a, unsigned long long b) {
-  GROUP_PRODUCT(c, "%32, %33, 1, 1, 1, 0, 0;", "l"(a), "l"(b));
+  asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " GROUP_SUMS "%32, %33, 1, 1, 1, 0, 0;"
+               : GROUP_SUMS_OF(c) : "l"(a), "l"(b));
 }
 #endif
 

@@ -9,10 +9,12 @@ public enum CUDAPrecision: String, CaseIterable, Sendable {
   /// Activations and weights are rounded to bf16 on their way into the tensor cores.
   case bf16
   case fp32
-  /// As fp32, but dense products may round their factors to 10 bits.
+  /// As fp32, but products by cuBLASLt round their factors to tf32, which has 10 explicit bits.
   case tf32
 
   var elementBytes: Int { self == .bf16 ? 2 : 4 }
+  /// What rounding a factor to tf32 can do, relative to its size: 10 explicit bits, to nearest.
+  public static let tensorFloatRoundoff = 0x1p-11
   /// Half the distance from 1 to the next number that an activation can be.
   public var unitRoundoff: Double { self == .bf16 ? 0x1p-8 : 0x1p-24 }
 }
@@ -41,6 +43,7 @@ public final class CUDADevice: Device, @unchecked Sendable {
   let matmul = Mutex<CUDAMatmul?>(nil)
   let sparse = Mutex<CUDASparse?>(nil)
   private let flopCount = Atomic<Int>(0)
+  private let tensorFloatFlopCount = Atomic<Int>(0)
   private let spare = Mutex<[Int: [Buffer]]>([:])
   private let constants = Mutex<[String: Vector]>([:])
   let cacheFolder: URL?
@@ -73,7 +76,14 @@ public final class CUDADevice: Device, @unchecked Sendable {
 
   public var flops: Int { flopCount.load(ordering: .relaxed) }
 
+  public var tensorFloatFlops: Int { tensorFloatFlopCount.load(ordering: .relaxed) }
+
   func count(flops: Int) { flopCount.add(flops, ordering: .relaxed) }
+
+  /// Of flops that are counted already: by cuBLASLt, which rounds factors to tf32 where that is the precision.
+  func countOfLibrary(flops: Int) {
+    if precision == .tf32 { tensorFloatFlopCount.add(flops, ordering: .relaxed) }
+  }
 
   public func synchronize() throws { try context.synchronize() }
 

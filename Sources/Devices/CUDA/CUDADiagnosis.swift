@@ -64,12 +64,14 @@ package struct CUDADiagnosis: Sendable {
     let compiles = (try? libraries.compilerOrRefusal()) != nil
     let own = compiles ? "" : " (from the cache alone: NVRTC is missing)"
     return [
-      "dense and batched products (dense, block-diagonal, low-rank, Monarch, BTT)"
+      "products of blocks on a diagonal, dense and batched"
         + (libraries.hasMatmul ? "" : ": missing, they need cuBLASLt"),
       "block-sparse products on tensor cores (sides of 16 or a multiple)" + own,
       "grid products of any other blocks" + own,
       "2:4 and V:N:M on sparse tensor cores" + own, "compressed-row products (csr, fan-in, N:M, diagonals)" + own,
       "embedding, RMSNorm, RoPE, attention, SwiGLU, cross-entropy, AdamW" + own,
+      "cuSPARSE is not used: the catalog has no product that only it computes, and compressed rows, which it could multiply too, "
+        + "are multiplied by own kernels that keep tokens side by side",
     ]
   }
 }

@@ -110,6 +110,7 @@ extension CUDADevice {
   ) throws -> Bool {
     let size = grid.outputs.members * grid.inputs.members
     return try multiply(
+      flops: 2 * grid.count * x.tokens,
       CUDAMatmul.Product(
         rows: direction.outputs.members, columns: x.pitch, depth: direction.inputs.members,
         batch: direction.outputs.groups,
@@ -119,14 +120,16 @@ extension CUDADevice {
         right: lines(x, direction.inputs), result: lines(y, direction.outputs), accumulate: accumulate))
   }
 
-  private func multiply(_ product: CUDAMatmul.Product) throws -> Bool {
-    try matmul.withLock { matmul in
+  private func multiply(flops: Int, _ product: CUDAMatmul.Product) throws -> Bool {
+    let isDone = try matmul.withLock { matmul in
       let library = try matmul ?? CUDAMatmul(on: self)
       matmul = library
       return try library.multiply(product) { bytes, body in
         try withBuffer(byteCount: bytes) { try body($0.address) }
       }
     }
+    if isDone { countOfLibrary(flops: flops) }
+    return isDone
   }
 
   // MARK: Tensor cores
@@ -204,6 +207,7 @@ extension CUDADevice {
     var right = lines(x, grid.inputs)
     right.isTransposed = true
     return try multiply(
+      flops: 2 * grid.count * x.tokens,
       CUDAMatmul.Product(
         rows: grid.outputs.members, columns: grid.inputs.members, depth: x.pitch, batch: grid.outputs.groups,
         left: lines(dy, grid.outputs), right: right,
@@ -221,7 +225,9 @@ extension CUDADevice {
     a.stages = Int32(stages)
     try launchInShares(
       "grid_tensor_gradient_\(side)", of: "grid_tensor_gradient.cu", tiles: tiles,
-      shares: shares(tiles: tiles, steps: Int(a.pitch) / 64), shared: shared, into: dvalues
+      shares: shares(
+        tiles: tiles, steps: Int(a.pitch) / 64, stepBytes: 2 * side * 64 * 2, values: dvalues.count, blocks: 2
+      ).count, shared: shared, into: dvalues
     ) { splits, partial in
       a.splits = Int32(splits)
       a.partial = partial
@@ -229,10 +235,19 @@ extension CUDADevice {
     }
   }
 
-  /// Shares of the tokens for two blocks on each multiprocessor, each long enough to be worth its sum.
-  func shares(tiles: Int, steps: Int) -> Int {
-    let wanted = (2 * context.multiprocessors + tiles - 1) / max(1, tiles)
-    return max(1, min(wanted, steps / 8, 32))
+  /// Into how many shares the tokens of a gradient are best cut, and what the busiest multiprocessor then reads and writes, in
+  /// bytes: as many of the equal blocks as it gets, and each share's sums written and read again. A share has at least 8 steps, and
+  /// there are `blocks` for each multiprocessor where that allows it.
+  func shares(tiles: Int, steps: Int, stepBytes: Int, values: Int, blocks: Int) -> (count: Int, bytes: Int) {
+    let chip = context.multiprocessors, most = max(1, min(steps / 8, 32))
+    let least = min(most, (blocks * chip + tiles - 1) / max(1, tiles))
+    let choices = (max(1, least)...most).map { count in
+      let turns = (tiles * count + chip - 1) / chip, longest = (steps + count - 1) / count
+      return (
+        count: count, bytes: turns * longest * stepBytes + (count > 1 ? 2 * count * values * 4 / chip : 0)
+      )
+    }
+    return choices.min { ($0.bytes, $0.count) < ($1.bytes, $1.count) }!
   }
 
   /// Launches a gradient of `tiles` blocks for each share of the tokens; the shares of a sum are then added to `dvalues` in order.

@@ -156,16 +156,34 @@ extension CUDADevice {
   public func crossEntropy(
     _ logits: Activations, targets: [Int32], scale: Float, losses: UnsafeMutableBufferPointer<Float>?
   ) throws -> Double {
+    try withScratch(count: logits.tokens) { vector in
+      try crossEntropy(logits, targets: targets, scale: scale, into: vector)
+      let each = try numbers(vector)
+      losses?.baseAddress?.update(from: each, count: each.count)
+      // In the tokens' order.
+      return each.reduce(0.0) { $0 + Double($1) }
+    }
+  }
+
+  /// 8192 fill the chip with products of the output layer; a small GPU gives a thirty-second of its memory to logits.
+  public func tokensOfLogits(vocabulary: Int) -> Int {
+    let most = context.memoryBytes / 32 / max(1, vocabulary * precision.elementBytes)
+    return max(256, min(8192, most / 64 * 64))
+  }
+
+  public func crossEntropy(_ logits: Activations, targets: [Int32], scale: Float, into losses: Vector) throws {
     precondition(targets.count == logits.tokens && targets.allSatisfy { $0 < logits.features })
-    guard logits.tokens > 0, logits.features > 0 else { return 0 }
+    precondition(losses.count == logits.tokens)
+    guard logits.tokens > 0, logits.features > 0 else { return try clear(losses) }
     let slices = (logits.features + 511) / 512, pitch = logits.pitch
-    return try with(targets) { targets in
-      try withBuffer(byteCount: (2 * slices + 2) * pitch * 4) { buffer in
+    wrote(losses)
+    try with(targets) { targets in
+      try withBuffer(byteCount: (2 * slices + 1) * pitch * 4) { buffer in
         var a = fg_loss()
         a.logits = logits.buffer.address
         a.targets = targets
-        a.losses = buffer.address.assumingMemoryBound(to: Float.self)
-        a.logSums = a.losses + pitch
+        a.losses = losses.pointer
+        a.logSums = buffer.address.assumingMemoryBound(to: Float.self)
         a.partial = a.logSums + pitch
         a.scale = scale
         a.vocabulary = Int32(logits.features)
@@ -175,11 +193,6 @@ extension CUDADevice {
         try launch("loss_slices", of: "loss.cu", grid: (pitch / 64, slices), a)
         try launch("loss_tokens", of: "loss.cu", grid: (pitch / 64, 1), threads: 64, a)
         try launch("loss_gradient", of: "loss.cu", grid: (pitch / 64, slices), a)
-        var each = [Float](repeating: 0, count: logits.tokens)
-        try each.withUnsafeMutableBytes { try receive(buffer.address, into: $0) }
-        if let target = losses?.baseAddress { target.update(from: each, count: each.count) }
-        // In the tokens' order.
-        return each.reduce(0.0) { $0 + Double($1) }
       }
     }
   }

@@ -23,7 +23,9 @@ package struct CUDALibrary: Sendable {
       switch self {
       case .driver: "without it nothing runs on a GPU"
       case .compiler: "without it only kernels that are in the cache run"
-      case .matmul: "without it dense, block-diagonal, low-rank, Monarch and BTT do not run, and so no model"
+      case .matmul:
+        "without it products of blocks on a diagonal do not run, and so neither dense nor any model; where there is a GPU, each "
+          + "structure that needs them is named"
       case .management: "without it the driver's version and the GPU's energy are not known"
       case .semiStructured: "without it 2:4 is multiplied by this program's own kernels alone, mma.sp"
       }

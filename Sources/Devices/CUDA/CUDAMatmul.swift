@@ -3,7 +3,8 @@ import CCUDA
 
 /// Dense and batched products by cuBLASLt: D (+)= op(A) op(B), row-major, the same shape for every member of a batch.
 ///
-/// For each shape the library's candidates are measured once and the fastest is kept. A candidate always gives the same bits;
+/// For each shape the library's candidates are measured once and the fastest is kept; one that fails is none, and the next takes its
+/// place. A candidate always gives the same bits;
 /// which one is chosen may differ from process to process unless the choice is remembered (see ``CUDAChoices``).
 final class CUDAMatmul: @unchecked Sendable {
   /// A matrix in memory: `leading` elements from a row to the next as stored, `batchStride` from a member to the next.
@@ -49,7 +50,8 @@ final class CUDAMatmul: @unchecked Sendable {
   private struct Plan {
     let description: fg_handle
     let layouts: [fg_handle]
-    let candidate: fg_matmul_candidate
+    /// The chosen one, then those that take its place where it fails.
+    var candidates: [fg_matmul_candidate]
   }
 
   private static let workspaceBytes = 32 << 20
@@ -63,7 +65,7 @@ final class CUDAMatmul: @unchecked Sendable {
   private let compute: Int
   private let choices: CUDAChoices
   private let measuredFrom: Int
-  private var plans: [String: Plan?] = [:]
+  private var plans: [String: Plan] = [:]
 
   init(on device: CUDADevice) throws {
     api = try device.context.libraries.matmulOrRefusal()
@@ -81,13 +83,13 @@ final class CUDAMatmul: @unchecked Sendable {
 
   deinit {
     try? context.synchronize()
-    for case .some(let plan) in plans.values { destroy(plan) }
+    for plan in plans.values { destroy(plan.description, plan.layouts) }
     _ = api.destroy!(handle)
   }
 
-  private func destroy(_ plan: Plan) {
-    for layout in plan.layouts { _ = api.layoutDestroy!(layout) }
-    _ = api.descriptionDestroy!(plan.description)
+  private func destroy(_ description: fg_handle?, _ layouts: [fg_handle]) {
+    for layout in layouts { _ = api.layoutDestroy!(layout) }
+    _ = api.descriptionDestroy!(description)
   }
 
   private static func check(_ code: Int32, _ what: String, _ context: CUDAContext) throws {
@@ -95,41 +97,42 @@ final class CUDAMatmul: @unchecked Sendable {
     throw Refusal.failed("cuBLASLt on \(context.name) failed at \(what): status \(code)")
   }
 
-  /// False when the library has no algorithm for this product.
+  /// False when the library has no algorithm for this product, or none that does not fail.
+  /// - Throws: a `Refusal` where the GPU cannot be used afterwards.
   func multiply(_ product: Product, scratch: Scratch) throws -> Bool {
     try context.enter()
-    let plan: Plan?
-    if let known = plans[product.key] {
-      plan = known
-    } else {
-      plan = try self.plan(product, scratch: scratch)
-      plans[product.key] = plan
+    var plan = try plans[product.key] ?? self.plan(product, scratch: scratch)
+    defer { plans[product.key] = plan }
+    while let candidate = plan.candidates.first {
+      let isDone = run(
+        plan, candidate, product, into: product.result.address, accumulate: product.accumulate)
+      if isDone { return true }
+      try context.synchronize()
+      plan.candidates.removeFirst()
     }
-    guard let plan else { return false }
-    try run(plan, product, into: product.result.address, accumulate: product.accumulate)
-    return true
+    return false
   }
 
   private func run(
-    _ plan: Plan, _ product: Product, into result: UnsafeMutableRawPointer, accumulate: Bool
-  ) throws {
+    _ plan: Plan, _ candidate: fg_matmul_candidate, _ product: Product, into result: UnsafeMutableRawPointer,
+    accumulate: Bool
+  ) -> Bool {
     var alpha: Float = 1, beta: Float = accumulate ? 1 : 0
-    var algorithm = plan.candidate.algorithm
-    let code = withUnsafePointer(to: &algorithm) {
+    var algorithm = candidate.algorithm
+    return withUnsafePointer(to: &algorithm) {
       $0.withMemoryRebound(to: UInt64.self, capacity: 8) {
         api.multiply!(
           handle, plan.description, &alpha, product.right.address, plan.layouts[0], product.left.address,
           plan.layouts[1], &beta, result, plan.layouts[2], result, plan.layouts[2], $0, workspace.address,
           CUDAMatmul.workspaceBytes, context.stream)
       }
-    }
-    try CUDAMatmul.check(code, "a product of \(product.rows) x \(product.columns) x \(product.depth)", context)
+    } == 0
   }
 
   /// The library counts columns first: a row-major matrix is its transpose there, so D' = op(B)' op(A)'.
   private func plan(
     _ product: Product, scratch: Scratch
-  ) throws -> Plan? {
+  ) throws -> Plan {
     var description: fg_handle?
     try CUDAMatmul.check(
       api.descriptionCreate!(&description, Int32(compute), Int32(FG_TYPE_FP32)), "a description", context)
@@ -146,17 +149,14 @@ final class CUDAMatmul: @unchecked Sendable {
           product.left, stored: product.left.isTransposed ? product.depth : product.rows,
           across: product.left.isTransposed ? product.rows : product.depth, product.batch))
       layouts.append(try layout(product.result, stored: product.rows, across: product.columns, product.batch))
-      let found = try candidates(product, description!, layouts)
-      let plans = found.map { Plan(description: description!, layouts: layouts, candidate: $0) }
-      if let best = try fastest(plans, product, scratch: scratch) { return best }
+      var plan = Plan(
+        description: description!, layouts: layouts, candidates: try candidates(product, description!, layouts))
+      try order(&plan, product, scratch: scratch)
+      return plan
     } catch {
-      for layout in layouts { _ = api.layoutDestroy!(layout) }
-      _ = api.descriptionDestroy!(description)
+      destroy(description, layouts)
       throw error
     }
-    for layout in layouts { _ = api.layoutDestroy!(layout) }
-    _ = api.descriptionDestroy!(description)
-    return nil
   }
 
   private func set<Value>(
@@ -201,38 +201,53 @@ final class CUDAMatmul: @unchecked Sendable {
     let code = api.candidates!(
       handle, description, layouts[0], layouts[1], layouts[2], layouts[2], preference, Int32(results.count), &results,
       &returned)
-    // Nothing suits: the own kernels take over.
-    if code == FG_CUBLAS_NOT_SUPPORTED { return [] }
-    try CUDAMatmul.check(code, "choosing an algorithm", context)
+    // Nothing suits, whatever the reason: the own kernels take over, on a GPU that is still there.
+    guard code == 0 else {
+      try context.synchronize()
+      return []
+    }
     return results.prefix(Int(returned)).filter { $0.state == 0 }
   }
 
-  /// The candidate remembered, the only one, or the fastest of a few calls each into scratch memory.
-  private func fastest(
-    _ plans: [Plan], _ product: Product, scratch: Scratch
-  ) throws -> Plan? {
-    guard let first = plans.first else { return nil }
-    guard plans.count > 1, product.flops >= measuredFrom else { return first }
-    func bytes(_ plan: Plan) -> [UInt64] {
-      withUnsafeBytes(of: plan.candidate.algorithm) { Array($0.bindMemory(to: UInt64.self)) }
+  /// The candidate that is remembered first, or the fastest of a few calls each into scratch memory; those that fail are left out.
+  private func order(_ plan: inout Plan, _ product: Product, scratch: Scratch) throws {
+    guard plan.candidates.count > 1, product.flops >= measuredFrom else { return }
+    func bytes(_ candidate: fg_matmul_candidate) -> [UInt64] {
+      withUnsafeBytes(of: candidate.algorithm) { Array($0.bindMemory(to: UInt64.self)) }
     }
-    if let chosen = choices[product.key], let plan = plans.first(where: { bytes($0) == chosen }) { return plan }
+    if let chosen = choices[product.key],
+      let place = plan.candidates.firstIndex(where: { bytes($0) == chosen })
+    {
+      return plan.candidates.swapAt(0, place)
+    }
     let size = product.result.type == FG_TYPE_BF16 ? 2 : 4
     let span = product.batch * max(product.result.batchStride, 0) + product.rows * product.result.leading
-    var best: (plan: Plan, seconds: Float)?
-    try scratch(span * size) { target in
+    var timed: [(candidate: fg_matmul_candidate, seconds: Float)] = []
+    func measure(_ target: UnsafeMutableRawPointer) throws {
       // A result that starts elsewhere must be no better aligned than the real one.
-      for plan in plans {
-        guard (try? run(plan, product, into: target, accumulate: false)) != nil else { continue }
-        let seconds = try CUDAEvents.milliseconds(context) {
-          for _ in 0..<CUDAMatmul.rounds { try run(plan, product, into: target, accumulate: false) }
+      for candidate in plan.candidates {
+        guard run(plan, candidate, product, into: target, accumulate: false) else {
+          try context.synchronize()
+          continue
         }
-        if seconds < best?.seconds ?? .infinity { best = (plan, seconds) }
+        var works = true
+        let seconds = try CUDAEvents.milliseconds(context) {
+          for _ in 0..<CUDAMatmul.rounds {
+            works = run(plan, candidate, product, into: target, accumulate: false) && works
+          }
+        }
+        if works { timed.append((candidate, seconds)) }
       }
     }
-    guard let best else { return nil }
-    choices[product.key] = bytes(best.plan)
-    return best.plan
+    do {
+      try scratch(span * size, measure)
+    } catch {
+      // Too little memory to measure is no reason to stop: the library's own order stands. A lost GPU is.
+      return try context.synchronize()
+    }
+    timed.sort { $0.seconds < $1.seconds }
+    plan.candidates = timed.map(\.candidate)
+    if let best = plan.candidates.first { choices[product.key] = bytes(best) }
   }
 }
 

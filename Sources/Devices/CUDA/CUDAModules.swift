@@ -65,7 +65,8 @@ final class CUDAModules: @unchecked Sendable {
           context.driver.moduleGetFunction!(&function, box.content.modules[source], name), "finding the kernel \(name)")
         box.content.functions[name] = function
       }
-      if shared > 48 << 10, box.content.sharedBytes[name, default: 0] < shared {
+      // 48 KiB need no leave, less what the kernel declares itself: some KiB.
+      if shared > 32 << 10, box.content.sharedBytes[name, default: 0] < shared {
         try context.check(
           context.driver.functionSetAttribute!(function, Int32(FG_FUNCTION_DYNAMIC_SHARED), Int32(shared)),
           "giving the kernel \(name) \(shared) bytes of shared memory")

@@ -60,7 +60,10 @@ extension CUDADevice {
     let tiles = runs.paddedRows / tile * ((runs.lines + columns - 1) / columns)
     try launchInShares(
       "runs_tensor_gradient_\(tile)", of: "runs_tensor_gradient.cu", tiles: tiles,
-      shares: shares(tiles: tiles, steps: x.pitch / CUDADevice.step), shared: shared, into: dvalues
+      shares: shares(
+        tiles: tiles, steps: x.pitch / CUDADevice.step, stepBytes: (tile + columns) * CUDADevice.step * 2,
+        values: dvalues.count, blocks: 2
+      ).count, shared: shared, into: dvalues
     ) { splits, partial in
       a.splits = Int32(splits)
       a.partial = partial

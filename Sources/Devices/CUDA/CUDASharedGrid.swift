@@ -70,7 +70,11 @@ extension CUDADevice {
     let tiles = table.bundles * (grid.outputs.members / side)
     try launchInShares(
       "grid_tensor_gradient_shared_\(side)", of: "grid_tensor_gradient_shared.cu", tiles: tiles,
-      shares: shares(tiles: tiles, steps: Int(a.pitch) / CUDADevice.depth), shared: shared, into: dvalues
+      shares: shares(
+        tiles: tiles, steps: Int(a.pitch) / CUDADevice.depth,
+        stepBytes: (side + CUDADevice.gradientWidth) * CUDADevice.depth * 2, values: dvalues.count,
+        blocks: side == 128 ? 0 : 2
+      ).count, shared: shared, into: dvalues
     ) { splits, partial in
       a.splits = Int32(splits)
       a.partial = partial

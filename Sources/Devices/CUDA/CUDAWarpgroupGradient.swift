@@ -13,25 +13,14 @@ extension CUDADevice {
   ) throws -> Bool {
     guard precision == .bf16, context.capability == (9, 0), grid.suitsWarpgroups else { return false }
     let table = try tables.gradientTiles(grid, on: self)
-    let shares = sharesOfGradient(table, values: grid.count, pitch: x.pitch)
+    let side = CUDADevice.side
+    let shares = shares(
+      tiles: table.tiles, steps: x.pitch / side, stepBytes: table.strips * side * side * 2 / max(1, table.tiles),
+      values: grid.count, blocks: 0)
     let without = try linesOfGradientWithoutWarpgroups(grid) * x.pitch * 2 / context.multiprocessors
     guard shares.bytes <= without, try isTrusted(CUDADevice.warpgroupGradient) else { return false }
     try launchWarpgroupGradient(grid, table, dy: dy, x: x, into: dvalues, shares: shares.count)
     return true
-  }
-
-  /// Into how many shares the tokens are best cut, and what the busiest multiprocessor then reads and writes, in bytes: tiles in
-  /// turns of one on each, and each share's sums written and read again.
-  private func sharesOfGradient(
-    _ table: CUDATables.GradientTiles, values: Int, pitch: Int
-  ) -> (count: Int, bytes: Int) {
-    let side = CUDADevice.side, steps = pitch / side, chip = context.multiprocessors
-    let choices = (1...max(1, min(steps / 8, 32))).map { count in
-      let turns = (table.tiles * count + chip - 1) / chip, longest = (steps + count - 1) / count
-      let read = turns * longest * table.strips * side * side * 2 / max(1, table.tiles)
-      return (count: count, bytes: read + (count > 1 ? 2 * count * values * 4 / chip : 0))
-    }
-    return choices.min { ($0.bytes, $0.count) < ($1.bytes, $1.count) }!
   }
 
   /// Lines of dy and x that the kernels for mma.sync read for each token, the better of theirs.

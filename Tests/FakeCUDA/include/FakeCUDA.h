@@ -36,6 +36,8 @@ void fake_set_sparse_version(int version);
 void fake_let_pass(double launchMilliseconds, double sparseMilliseconds);
 /* This algorithm of cuSPARSELt, of three, leaves out the last column of W and takes no time; negative for none. */
 void fake_falsify_sparse(int algorithm);
+/* This candidate of cuBLASLt, 1 or 2, answers every product with status 13; 0 for none. */
+void fake_fail_candidate(int candidate);
 /* Every call from now on but those that free memory and name errors returns `code`, as after a fault on the device. */
 void fake_lose_device(int code);
 /* Functions whose names begin so cannot be found. */
@@ -49,6 +51,8 @@ int fake_live_objects(void);
 int fake_damaged_guards(void);
 /* Launches of the kernel of that name by this thread; of all where it is null. */
 int fake_launches(const char *kernel);
+/* Calls of the function of that name by this thread. */
+int fake_calls(const char *name);
 /* Why the last launch of this thread failed; empty where none did. */
 const char *fake_fault(void);
 
