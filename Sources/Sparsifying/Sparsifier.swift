@@ -50,7 +50,7 @@ package final class Sparsifier {
   }
 
   /// Gate with up where they share their pattern, and down, of every layer that is not dense.
-  static func groups(of plan: MistralPlan) -> [[String]] {
+  package static func groups(of plan: MistralPlan) -> [[String]] {
     plan.layers.flatMap { layer in
       let mlp = layer.mlp
       let isShared = mlp.gate.structure.pattern == mlp.up.structure.pattern

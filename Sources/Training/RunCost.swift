@@ -120,15 +120,16 @@ package struct RunCost: Sendable {
     let constant = memory.parameters + memory.patterns
     var most = constant
     var hasChanged = false
-    // During step s the pattern is the one that the change after s steps has made.
-    for step in stride(from: 1, to: steps, by: 1) where method.isUpdate(after: step) {
-      let before = pageWise(step - 1), after = pageWise(step)
-      let isDense = method.beginsDense && count(shared, step - 1) == dense(shared)
+    // During step s the pattern is the one that the change after s steps has made; one after none precedes the first.
+    for step in 0...steps where method.isUpdate(after: step) {
+      let last = max(0, step - 1)
+      let before = pageWise(last), after = pageWise(step)
+      let isDense = method.beginsDense && count(shared, last) == dense(shared)
       guard !method.beginsDense || count(shared, step) < dense(shared) else { continue }
       var held = before + (before == after ? 0 : after)
-      held += isDense ? 0 : walkBytes(shared, step: step - 1)
+      held += isDense ? 0 : walkBytes(shared, step: last)
       held += indexBytes(shared, step: step) + 4 * count(shared, step)
-      if hasChanged { held += indexBytes(shared, step: step - 1) + atFirst }
+      if hasChanged { held += indexBytes(shared, step: last) + atFirst }
       let settled = after + walkBytes(shared, step: step) + indexBytes(shared, step: step) + atFirst
       most = max(most, held + rankingBytes(shared), settled)
       hasChanged = true

@@ -142,7 +142,7 @@ struct VerdictTests {
 
   @Test("Without a finished run there is no verdict, and the report says which run is missing")
   func unfinished() throws {
-    let undone = try answer { $0.runs[2].isDone = false }
+    let undone = try answer { for run in 2...3 { $0.runs[run].isDone = false } }
     #expect(undone.structures[1].verdict == Verdict.none)
     #expect(undone.structures[1].finalValidationLoss == nil)
     #expect(undone.missing.contains("The run runs/csr-d0.1-s1 is not finished: 4 of 4 steps are recorded."))
