@@ -85,6 +85,8 @@ if [ "${1-}" != cheap ]; then
   if command -v shellcheck >/dev/null; then
     echo 'check: shell scripts'
     shellcheck -x Tools/*.sh Benchmarks/*.sh .ci/run || wrong 'the shell scripts have the faults above'
+  else
+    say 'shellcheck is not here: the shell scripts were not checked'
   fi
 
   if command -v python3 >/dev/null; then

@@ -37,6 +37,7 @@ struct OutputLoss: Sendable {
       }
       // The one place where a device that runs ahead is waited for.
       let numbers = try device.numbers(each)
+      precondition(losses.map { $0.count == numbers.count } ?? true)
       losses?.baseAddress?.update(from: numbers, count: numbers.count)
       return starts.reduce(0.0) { total, start in
         total + numbers[start..<min(start + chunk, f.tokens)].reduce(0.0) { $0 + Double($1) }

@@ -30,7 +30,7 @@ package struct Answer {
     }
     if !names(.mayPay).isEmpty {
       sentences.append(
-        "\(Numerals.list(names(.mayPay))) may pay: by one seed, which says too little; --seeds 3 decides.")
+        "\(Numerals.list(names(.mayPay))) may pay: by one seed, which says too little; --seeds 3 measures its spread.")
     }
     if !names(.trades).isEmpty {
       let trades = names(.trades)

@@ -84,7 +84,7 @@ extension Comparison {
       (.pays, texts.0),
       (
         .mayPay,
-        "it would pay, but was trained with one seed: the luck of its pattern and of its first weights is not measured, and the spread is that of dense. --seeds 3 decides."
+        "it would pay, but was trained with one seed: the luck of its pattern and of its first weights is not measured, and the spread is that of dense. --seeds 3 measures it."
       ),
       (.trades, texts.1), (.doNotUse, texts.2),
       (

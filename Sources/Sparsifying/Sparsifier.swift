@@ -81,12 +81,17 @@ package final class Sparsifier {
   /// The structures with these names' patterns as a checkpoint has them.
   package func structures(_ arrays: [String: [String: [Int32]]]) throws -> [String: any Structure] {
     var found: [String: any Structure] = [:]
-    for (name, sites) in sites {
-      let pattern = arrays[name] ?? [:]
-      if pattern.isEmpty {
-        found[name] = Dense(shape: sites.target.shape)
-      } else {
-        found[name] = try sites.structure(of: Pattern(pattern))
+    for group in groups {
+      for name in group {
+        guard let sites = sites[name] else { continue }
+        let pattern = Pattern(arrays[name] ?? [:])
+        if pattern.arrays.isEmpty {
+          found[name] = Dense(shape: sites.target.shape)
+        } else if let first = group.first.flatMap({ found[$0] }), first.pattern == pattern {
+          found[name] = first
+        } else {
+          found[name] = try sites.structure(of: pattern)
+        }
       }
     }
     return found
@@ -165,7 +170,9 @@ package final class Sparsifier {
       let next = method.next(
         sites, now: now, scores: scores, gradient: gradient, after: step, using: &generator)
       guard next != now else { continue }
-      for name in group { structures[name] = try self.sites[name]?.structure(at: next) }
+      // One pattern, with its indices and walks, for all that share it.
+      let structure = try sites.structure(at: next)
+      for name in group { structures[name] = structure }
     }
     if method.needsDenseGradient { model.parameters.setCompanion(nil) }
     return structures.isEmpty ? nil : try replace(&trained, structures)

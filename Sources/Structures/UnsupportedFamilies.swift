@@ -8,7 +8,13 @@ extension Catalog {
   /// uses. Nothing is measured.
   /// - Throws: what the device throws where it fails otherwise.
   public static func unsupported(on device: any Device) throws -> [(family: String, reason: String)] {
-    try all.compactMap { type in
+    try unsupported(of: all, on: device)
+  }
+
+  private static func unsupported(
+    of types: [any Structure.Type], on device: any Device
+  ) throws -> [(family: String, reason: String)] {
+    try types.compactMap { type in
       do {
         try probe(type, on: device)
         return nil
@@ -21,7 +27,7 @@ extension Catalog {
   /// - Throws: a `Refusal` of kind `missing` that names those of the members' families that `device` cannot compute, and why.
   package static func require(_ members: [any Structure], on device: any Device) throws {
     let families = Set(members.map { type(of: $0).card.family })
-    let lacking = try unsupported(on: device).filter { families.contains($0.family) }
+    let lacking = try unsupported(of: all.filter { families.contains($0.card.family) }, on: device)
     guard let reason = lacking.first?.reason else { return }
     let names = lacking.filter { $0.reason == reason }.map(\.family).joined(separator: ", ")
     throw Refusal.missing("\(names) cannot be computed on \(device.name): \(reason)")

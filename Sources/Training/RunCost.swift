@@ -116,19 +116,24 @@ package struct RunCost: Sendable {
       names.first.flatMap { sites[$0] }.map { Shared(sites: $0, linears: names.compactMap { linears[$0] }) }
     }
     let atFirst = method.beginsDense ? 0 : walkBytes(shared, step: 0)
-    let pageWise = { (step: Int) in 4 * CPUDevice.heldBytes(for: 4 * parameters(step: step)) }
+    let dense = shared.reduce(0) { $0 + $1.linears.count * $1.sites.target.shape.count }
+    let others = target.parameterCount - shared.reduce(0) { $0 + $1.linears.reduce(0) { $0 + $1.structure.count } }
+    let vectors = { (stored: Int) in 4 * CPUDevice.heldBytes(for: 4 * (others + stored)) }
     let constant = memory.parameters + memory.patterns
     var most = constant
     var hasChanged = false
+    var seen: Set<[Int]> = []
     // During step s the pattern is the one that the change after s steps has made; one after none precedes the first.
     for step in 0...steps where method.isUpdate(after: step) {
-      let last = max(0, step - 1)
-      let before = pageWise(last), after = pageWise(step)
-      let isDense = method.beginsDense && count(shared, last) == dense(shared)
-      guard !method.beginsDense || count(shared, step) < dense(shared) else { continue }
-      var held = before + (before == after ? 0 : after)
+      let last = max(0, step - 1), (stored, next) = (count(shared, last), count(shared, step))
+      guard !method.beginsDense || next < dense, seen.insert([hasChanged ? 1 : 0, stored, next]).inserted else {
+        continue
+      }
+      let before = vectors(stored), after = vectors(next)
+      let isDense = method.beginsDense && stored == dense
+      var held = before + (stored == next ? 0 : after)
       held += isDense ? 0 : walkBytes(shared, step: last)
-      held += indexBytes(shared, step: step) + 4 * count(shared, step)
+      held += indexBytes(shared, step: step) + 4 * next
       if hasChanged { held += indexBytes(shared, step: last) + atFirst }
       let settled = after + walkBytes(shared, step: step) + indexBytes(shared, step: step) + atFirst
       most = max(most, held + rankingBytes(shared), settled)
@@ -139,10 +144,6 @@ package struct RunCost: Sendable {
 
   private func count(_ shared: [Shared], _ step: Int) -> Int {
     shared.reduce(0) { $0 + $1.linears.reduce(0) { $0 + count($1, step) } }
-  }
-
-  private func dense(_ shared: [Shared]) -> Int {
-    shared.reduce(0) { $0 + $1.linears.count * $1.sites.target.shape.count }
   }
 
   private func sum(_ shared: [Shared], step: Int, _ bytes: (Shape, _ count: Int) -> Int) -> Int {

@@ -1,3 +1,4 @@
+import Arrays
 import Devices
 import Measuring
 import Model
@@ -8,11 +9,11 @@ import Structures
 /// rate stands for all that is dense. The optimiser moves its numbers at the speed of memory; norms, activations and
 /// softmax do not count.
 package struct StepEstimate {
-  /// Of one timed product, so that an estimate takes a second or two.
+  /// Of one timed product, so that an estimate takes seconds.
   private static let mostFlops = 2e9
   private static let mostTokens = 2048
-  /// Matrices with more weights are not made for an estimate.
-  private static let mostWeights = 1 << 26
+  /// Larger matrices and activations are not made for an estimate: numbers in each.
+  private static let mostNumbers = 1 << 24
   /// Seconds for the three products of a matrix.
   private static let budget = 0.1
   /// Read for the norm, gradient, value and moments read, three of them written, gradients cleared and added to.
@@ -28,10 +29,25 @@ package struct StepEstimate {
 
   /// Seconds a step; nil where the model does not fit this machine, or a matrix is too large to be made for this.
   package func seconds(of run: RunPlan) throws -> Double? {
-    let plan = run.model, c = run.record.configuration, tokens = c.batch * c.sequence
-    guard !run.record.exceedsMemory, plan.mlpLinears.allSatisfy({ $0.structure.shape.count <= Self.mostWeights }) else {
+    let plan = run.model
+    let dense = Dense(shape: Shape(outputs: plan.architecture.intermediateSize, inputs: plan.architecture.hiddenSize))
+    guard !run.record.exceedsMemory, (plan.mlpLinears.map(\.structure) + [dense]).allSatisfy(Self.isSmall) else {
       return nil
     }
+    do {
+      return try seconds(of: run, dense: dense)
+    } catch is Refusal {
+      // What the device cannot compute or hold is refused where it is trained, and says so better.
+      return nil
+    }
+  }
+
+  private static func isSmall(_ structure: any Structure) -> Bool {
+    structure.shape.count <= mostNumbers && 16 * (structure.shape.outputs + structure.shape.inputs) <= mostNumbers
+  }
+
+  private func seconds(of run: RunPlan, dense: Dense) throws -> Double {
+    let plan = run.model, c = run.record.configuration, tokens = c.batch * c.sequence
     var rates: [String: Double] = [:]
     func rate(_ structure: any Structure) throws -> Double {
       let key = "\(structure.label) \(structure.shape)"
@@ -47,8 +63,7 @@ package struct StepEstimate {
       seconds += try flops / rate(linear.structure)
       rest -= flops
     }
-    let shape = Shape(outputs: plan.architecture.intermediateSize, inputs: plan.architecture.hiddenSize)
-    seconds += try rest / rate(Dense(shape: shape))
+    seconds += try rest / rate(dense)
     seconds += Self.optimiserBytes * Double(plan.parameterCount) / run.record.machine.bytesPerSecond
     // What a method or a guide adds is as fast as the rest.
     let added = run.record.trainingFlops.map { $0 / Double(c.steps) / run.record.flopsPerStep } ?? 1
@@ -57,8 +72,10 @@ package struct StepEstimate {
 
   /// Of forward and backward together, as they are counted: a step computes what passes between factors once.
   private func flopsPerSecond(_ structure: any Structure, tokens: Int) throws -> Double {
-    let affordable = Int(Self.mostFlops / Double(2 * structure.count)) / 16 * 16
-    let timed = max(1, min(tokens, Self.mostTokens, max(16, affordable)))
+    let shape = structure.shape
+    let affordable = min(
+      Int(Self.mostFlops / Double(2 * structure.count)), Self.mostNumbers / (shape.outputs + shape.inputs))
+    let timed = max(1, min(tokens, Self.mostTokens, max(16, affordable / 16 * 16)))
     let cell = try BenchCell(structure, tokens: timed, seed: seed, on: device)
     let times = try Sampler.interleave(
       DenseProduct.allCases.map { pass in (pass.rawValue, { try cell.run(pass) }) }, minimumRepeats: 3,

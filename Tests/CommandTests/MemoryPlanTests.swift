@@ -54,6 +54,20 @@ import Testing
     #expect(Double(peak) <= 1.05 * Double(planned), "planned \(planned), measured \(peak), \(memory)")
   }
 
+  @Test("Gate and up hold one pattern after a change as before, and vectors of one page more or less are new ones")
+  func manyLayers() throws {
+    let long = ["--preset", "mistral-4m", "--structure", "csr", "--batch", "1", "--sequence", "64", "--steps", "6"]
+    let rare = ["--checkpoint-every", "6", "--evaluate-every", "6"]
+    for arguments in [
+      ["--layers", "8", "--method", "set", "--density", "0.5"], ["--method", "magnitude", "--density", "0.9999"],
+    ] {
+      let (plan, peak) = try train(long + rare + arguments)
+      guard let peak else { return #expect(!FileManager.default.fileExists(atPath: "/proc/self/status")) }
+      let planned = try #require(plan.plannedBytes)
+      #expect(Double(peak) <= 1.05 * Double(planned), "\(arguments): planned \(planned), measured \(peak)")
+    }
+  }
+
   @Test("A plan beyond the machine's memory says so, in words and as a field; one within it does not")
   func beyondMemory() throws {
     let place = try Workplace()

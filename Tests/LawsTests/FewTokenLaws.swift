@@ -32,6 +32,12 @@ import Testing
     }
   }
 
+  @Test("Every member that is named is there, whatever the catalog leaves out at one shape")
+  func members() {
+    let labels = Set(Self.subjects.map(\.structure.label))
+    #expect(labels == Set(Self.members.map(\.0)))
+  }
+
   @Test(
     "1 definition: long sides at 1 to 4 tokens: y, dx and dvalues are the materialized matrix's, within the rounding bound",
     arguments: subjects)

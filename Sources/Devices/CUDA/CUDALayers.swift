@@ -167,7 +167,7 @@ extension CUDADevice {
 
   /// 8192 fill the chip with products of the output layer; a small GPU gives a thirty-second of its memory to logits.
   public func tokensOfLogits(vocabulary: Int) -> Int {
-    let most = context.memoryBytes / 32 / max(1, vocabulary * precision.elementBytes)
+    let most = context.memoryBytes / 32 / precision.elementBytes / max(1, vocabulary)
     return max(256, min(8192, most / 64 * 64))
   }
 
