@@ -30,8 +30,9 @@
 #
 # FILIGREE names another program; CACHE the folder that holds filigree/*.cubin; DATA a text or a folder for step, experiment and
 # survey in place of .build-gpu/tokens, and TOKENIZER its tokenizer; LIMIT the seconds of a part (560); STEPS those of a run of the
-# experiment (200); STRUCTURES its structures, as label@density; HOURS those of the survey (8). A part that has run out of time
-# leaves what it recorded. laws and bench are several parts one after another: their parts have their time each.
+# experiment (200); STRUCTURES its structures, as label@density; HOURS those of the survey (8); TOOLKIT the folder of CUDA where
+# compute-sanitizer is looked for last (/usr/local/cuda). A part that has run out of time leaves what it recorded. laws and bench
+# are several parts one after another: their parts have their time each.
 #
 # Exit status 3 where there is no GPU; 1 where a product was wrong or a part failed or did not end; 0 else.
 
@@ -42,8 +43,12 @@ here=$PWD
 program=${FILIGREE:-.build-gpu/filigree}
 cache=${CACHE:-$here/.build-gpu/cache}
 limit=${LIMIT:-560}
+toolkit=${TOOLKIT:-/usr/local/cuda}
 begun=
 part=${1-}
+# Programs in Python leave nothing beside themselves.
+PYTHONDONTWRITEBYTECODE=1
+export PYTHONDONTWRITEBYTECODE
 
 say() { printf 'gpu: %s\n' "$*" >&2; }
 
@@ -117,6 +122,9 @@ estimate() {
 
 left() { echo $((deadline - $(date +%s))); }
 
+# Seconds from a command's end to its being killed, where it does not heed the first.
+grace=20
+
 # Runs a command for so many seconds at most and never beyond the part's own; its log lies beside the records.
 within() { # name, seconds, command...
   name=$1
@@ -129,17 +137,20 @@ within() { # name, seconds, command...
     return 125
   fi
   say "$name: at most $seconds s: $*"
-  timeout -k 20 "$seconds" "$@" >"$out/$name.log" 2>&1
+  from=$(date +%s)
+  timeout -k "$grace" "$seconds" "$@" >"$out/$name.log" 2>&1
   status=$?
+  took=$(($(date +%s) - from))
   tail -n 25 "$out/$name.log"
-  case $status in
-  0) ;;
-  124 | 137)
+  # 137 is also that of a command that something else killed.
+  if [ "$took" -ge "$seconds" ] && { [ "$status" = 124 ] || [ "$status" = 137 ]; }; then
     say "$name: stopped after $seconds s; what it recorded counts"
     status=124
-    ;;
-  *) say "$name: failed with status $status; its log is $out/$name.log" ;;
-  esac
+  elif [ "$status" = 137 ]; then
+    say "$name: killed after $took s, not for its time: memory may have run out; its log is $out/$name.log"
+  elif [ "$status" != 0 ]; then
+    say "$name: failed with status $status; its log is $out/$name.log"
+  fi
   return "$status"
 }
 
@@ -241,7 +252,7 @@ curves() {
 
 sanitizer() {
   for place in "$(command -v compute-sanitizer)" "${CUDA_HOME-}/bin/compute-sanitizer" "${CUDA_PATH-}/bin/compute-sanitizer" \
-    /usr/local/cuda/bin/compute-sanitizer /usr/local/cuda/compute-sanitizer/compute-sanitizer; do
+    "$toolkit/bin/compute-sanitizer" "$toolkit/compute-sanitizer/compute-sanitizer"; do
     [ ! -x "$place" ] || {
       echo "$place"
       return 0
@@ -333,7 +344,7 @@ step() {
 }
 
 # Each structure's run whole: only its records go from machine to machine, and a run that was cut off without its checkpoint
-# begins anew.
+# begins anew. One whose loss exploded would do so again: it keeps the sentence that says so, and later calls leave it out.
 experiment() {
   has_data || return 0
   mkdir -p "$out/experiment"
@@ -344,6 +355,10 @@ experiment() {
     structure=${one%@*}
     run=$out/experiment/$structure-${one#*@}
     [ ! -e "$run/DONE" ] || continue
+    [ ! -e "$run/DIVERGED" ] || {
+      say "experiment: $one diverged in an earlier call and is left out: $(head -n 1 "$run/DIVERGED")"
+      continue
+    }
     [ "$(left)" -ge 60 ] || {
       say "experiment: $one waits for the next call"
       failed=1
@@ -354,11 +369,20 @@ experiment() {
       rm -rf "$run"
       resume=
     }
-    # Half a minute to write the checkpoint of a run that is cut off.
+    # The last half minute is for the checkpoint of a run that is cut off.
+    grace=30
     # shellcheck disable=SC2086 # nothing, or one word
-    with_data within "experiment-$structure" "$(($(left) - 30))" "$program" train --device cuda --preset mistral-162m \
+    with_data within "experiment-$structure" "$(($(left) - grace))" "$program" train --device cuda --preset mistral-162m \
       --steps "${STEPS:-200}" --structure "$structure" --density "${one#*@}" --checkpoint-every 1000000 --keep 1 --quiet $resume \
-      --out "$run" || failed=1
+      --out "$run" || {
+      failed=1
+      # What the program advises where the loss exploded, and nowhere else.
+      if exploded=$(grep -m 1 'lower --learning-rate or the initializer range' "$out/experiment-$structure.log"); then
+        mkdir -p "$run"
+        echo "$exploded" >"$run/DIVERGED"
+      fi
+    }
+    grace=20
     [ ! -e "$run/DONE" ] || rm -rf "$run/checkpoints"
   done
 }
@@ -378,7 +402,11 @@ run() { # part
   start=${begun:-$(date +%s)}
   begun=
   deadline=$((start + limit))
-  say "$1: about $(estimate "$1") s by estimate, at most $limit s"
+  if [ "$1" = survey ]; then
+    say "survey: at most ${HOURS:-8} hours; the same command continues it"
+  else
+    say "$1: about $(estimate "$1") s by estimate, at most $limit s"
+  fi
   case $1 in
   doctor | fixtures | curves | sanitize | step | experiment | survey) "$1" ;;
   laws-fp32 | laws-tf32 | laws-bf16) laws_of "${1#*-}" ;;
@@ -440,5 +468,8 @@ all)
   ;;
 *) run "$part" ;;
 esac
-[ "$part" = verdicts ] || pack "$part"
+[ "$part" = verdicts ] || pack "$part" || {
+  say "$part: its records could not be packed into $archives/$part.tar.gz; they are in $out"
+  failed=1
+}
 exit "$failed"

@@ -8,24 +8,33 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import unittest
 from contextlib import redirect_stdout
 from pathlib import Path
 
+# Neither these nor what they start leave anything beside the programs.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
 import gpu_cubins
 import gpu_curves
 import gpu_fixtures
+import gpu_timing
 import gpu_verdicts
 
 HERE = Path(__file__).resolve().parent
+SOURCES = HERE.parent / "Sources"
 
-# FAKE_FAIL, FAKE_HANG, FAKE_TRAP: patterns of the arguments; FAKE_TRAPS: how many calls of doctor end by a signal.
+# FAKE_FAIL, FAKE_HANG, FAKE_KILLED, FAKE_DEAF, FAKE_EXPLODE: patterns of the arguments; $FAKE/traps: how many calls of
+# doctor end by a signal.
 PROGRAM = r"""#!/bin/sh
 echo "$*" >>"$FAKE/calls"
 echo "$1 $XDG_CACHE_HOME" >>"$FAKE/caches"
@@ -36,6 +45,12 @@ if [ "$1" = doctor ]; then
 fi
 case "$*" in ${FAKE_FAIL-nothing}) exit 1 ;; esac
 case "$*" in ${FAKE_HANG-nothing}) exec sleep 100 ;; esac
+case "$*" in ${FAKE_KILLED-nothing}) kill -KILL $$ ;; esac
+case "$*" in ${FAKE_DEAF-nothing}) trap 'date +%s >"$FAKE/heard"' TERM; while :; do sleep 1; done ;; esac
+case "$*" in ${FAKE_EXPLODE-nothing})
+  echo "filigree: the loss exploded; lower --learning-rate or the initializer range (last good checkpoint: none)" >&2
+  exit 1 ;;
+esac
 command=$1
 while [ $# -gt 0 ]; do
   [ "$1" != --out ] || out=$2
@@ -76,7 +91,16 @@ esac
 
 
 class Script(unittest.TestCase):
-    """gpu.sh in a copy of the tree with nothing but it."""
+    """gpu.sh in a copy of the tree with nothing but it, and without what this machine has of CUDA."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.tools = Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, cls.tools)
+        for folder in ("/usr/bin", "/bin"):
+            for tool in Path(folder).iterdir():
+                if tool.name != "compute-sanitizer" and not (cls.tools / tool.name).is_symlink():
+                    (cls.tools / tool.name).symlink_to(tool)
 
     def setUp(self):
         self.root = Path(tempfile.mkdtemp())
@@ -102,8 +126,9 @@ class Script(unittest.TestCase):
         file.chmod(file.stat().st_mode | stat.S_IXUSR)
 
     def run_part(self, *arguments, **environment):
-        environment = {"PATH": f"{self.fake}:/usr/bin:/bin", "FAKE": str(self.fake), "FILIGREE": str(self.fake / "filigree"),
-                       "HOME": str(self.root), "PYTHONDONTWRITEBYTECODE": "1", **environment}
+        # Nothing of Python's here: the script itself keeps its programs from leaving bytecode.
+        environment = {"PATH": f"{self.fake}:{self.tools}", "FAKE": str(self.fake), "FILIGREE": str(self.fake / "filigree"),
+                       "HOME": str(self.root), "TOOLKIT": str(self.root / "toolkit"), **environment}
         done = subprocess.run(["sh", str(self.root / "Benchmarks/gpu.sh"), *arguments], env=environment, text=True,
                               capture_output=True, timeout=120)
         self.said = done.stdout + done.stderr
@@ -170,6 +195,23 @@ class Script(unittest.TestCase):
         self.assertIn("not run", self.said)
         self.assertTrue((self.out / "bench-64.tar.gz").exists())
 
+    def test_a_command_that_is_killed_before_its_time_was_not_stopped(self):
+        self.assertEqual(self.run_part("step-dense", str(self.out), FAKE_KILLED="*train*"), 1)
+        self.assertRegex(self.said, r"step-dense: killed after \d s, not for its time: memory may have run out")
+        self.assertNotIn("stopped after", self.said)
+
+    def test_a_part_whose_records_cannot_be_packed_fails(self):
+        (self.root / "archives").write_text("a file, not a folder")
+        self.assertEqual(self.run_part("doctor", str(self.out), ARCHIVES=str(self.root / "archives")), 1)
+        self.assertIn(f"doctor: its records could not be packed into {self.root}/archives/doctor.tar.gz", self.said)
+        self.assertTrue((self.out / "doctor.log").exists())
+
+    def test_a_survey_says_its_hours(self):
+        self.assertEqual(self.run_part("survey", str(self.out), DATA="tokens", HOURS="3"), 0)
+        self.assertEqual(len(self.calls("survey")), 1)
+        self.assertIn("survey: at most 3 hours", self.said)
+        self.assertNotIn("by estimate", self.said)
+
     def test_a_command_that_fails_does_not_stop_the_part(self):
         self.assertEqual(self.run_part("bench-128", str(self.out), FAKE_FAIL="*bench*0.05*"), 1)
         self.assertEqual(len(self.calls("bench")), 2)
@@ -214,6 +256,14 @@ class Script(unittest.TestCase):
         (self.fake / "compute-sanitizer").rename(home / "compute-sanitizer")
         self.assertEqual(self.run_part("sanitize-memcheck", str(self.out), CUDA_HOME=str(home.parent), FAKE_SANITIZER="unsupported"), 0)
         self.assertIn("Device not supported", (self.out / "sanitize.txt").read_text())
+        self.assertEqual(len(self.lines("sanitizer")), 1)
+        # The toolkit's own folder is the last that is looked into.
+        toolkit = self.root / "toolkit/bin"
+        toolkit.parent.mkdir()
+        home.rename(toolkit)
+        self.assertEqual(self.run_part("sanitize-memcheck", str(self.out)), 0)
+        self.assertEqual(len(self.lines("sanitizer")), 2)
+        self.assertIn("memcheck: clean", (self.out / "sanitize.txt").read_text())
 
     def test_sanitizer_has_a_cache_of_its_own_without_marks(self):
         self.install("compute-sanitizer", SANITIZER)
@@ -254,6 +304,32 @@ class Script(unittest.TestCase):
         self.assertEqual(self.run_part("experiment", str(self.out), DATA="tokens", STRUCTURES="dense@1"), 0)
         self.assertIn("--resume", self.calls("train")[-1])
 
+    def test_a_run_that_diverged_is_left_out_with_a_sentence(self):
+        # The sentence that the script looks for is the program's.
+        self.assertIn("lower --learning-rate or the initializer range", (SOURCES / "Training/Trainer.swift").read_text())
+        options = dict(DATA="tokens", STRUCTURES="dense@1 bsr-64@0.1", FAKE_EXPLODE="*bsr-64*")
+        self.assertEqual(self.run_part("experiment", str(self.out), **options), 1)
+        self.assertEqual(len(self.calls("train")), 2)
+        self.assertIn("the loss exploded", (self.out / "experiment/bsr-64-0.1/DIVERGED").read_text())
+        self.assertEqual(self.run_part("experiment", str(self.out), **options), 0)
+        self.assertEqual(len(self.calls("train")), 2)
+        self.assertIn("bsr-64@0.1 diverged in an earlier call and is left out: filigree: the loss exploded", self.said)
+        # Elsewhere, with the archive alone, the same.
+        again = self.root / "elsewhere"
+        again.mkdir()
+        shutil.copy(self.out / "experiment.tar.gz", again)
+        self.assertEqual(self.run_part("experiment", str(again), **options), 0)
+        self.assertEqual(len(self.calls("train")), 2)
+
+    def test_a_run_has_until_the_end_of_the_part_for_its_checkpoint(self):
+        # 61 s: 31 or, the first second over, 30 for the run, then 30 to write in.
+        begun = time.time()
+        options = dict(DATA="tokens", STRUCTURES="dense@1", LIMIT="61", FAKE_DEAF="*train*")
+        self.assertEqual(self.run_part("experiment", str(self.out), **options), 1)
+        ended, heard = time.time(), int((self.fake / "heard").read_text())
+        self.assertGreaterEqual(ended - heard, 28)
+        self.assertLess(ended - begun, 65)
+
     def test_a_run_that_is_cut_off_leaves_the_others_to_the_next_call(self):
         options = dict(DATA="tokens", STRUCTURES="dense@1 bsr-64@0.1", LIMIT="65", FAKE_HANG="*train*")
         # 65 s are 35 for the first run and too few for the second.
@@ -291,6 +367,7 @@ class Script(unittest.TestCase):
         self.assertEqual(len(self.calls("train")), 5 + 3 + 6)
         self.assertTrue((self.out / "verdicts.md").exists())
         self.assertTrue((self.out / "all.tar.gz").exists())
+        self.assertFalse((self.root / "Benchmarks/__pycache__").exists())
 
 
 def bench(structure, shape, density, name, seconds, dense=1e-3, verified=True, time="2026-01-01", tokens=8192, spread=0.01):
@@ -324,12 +401,12 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(len(found), 1, beginning)
         return found[0]
 
-    def run_step(self, structure, density, seconds, flops=6e13, folder="step-{}"):
+    def run_step(self, structure, density, seconds, flops=6e13, folder="step-{}", peak="bf16 wgmma"):
         run = self.folder / folder.format(structure)
         run.mkdir(parents=True)
         (run / "run.json").write_text(json.dumps(dict(
-            structure=structure, flopsPerStep=flops, machine=dict(peakFlopsPerSecond=6e14), parameters=dict(whole=162e6),
-            configuration=dict(batch=64, sequence=1024, density=density, steps=12))))
+            structure=structure, flopsPerStep=flops, machine=dict(peakFlopsPerSecond=6e14, peakInstruction=peak),
+            parameters=dict(whole=162e6), configuration=dict(batch=64, sequence=1024, density=density, steps=12))))
         # The first two are slow and do not count.
         (run / "metrics.jsonl").write_text("".join(
             json.dumps(dict(step=s, tokens=65536 * s, loss=10.0 - s, stepSeconds=seconds if s > 2 else 60)) + "\n" for s in range(1, 13))
@@ -418,6 +495,18 @@ class Verdicts(unittest.TestCase):
         self.assertIn("| dense | 200.0 | 60.0 | 300 | 30.3 % | 50.0 % |", text)
         self.assertIn("| torch.compile | 180.0 | 60.0 | 333 | 33.7 % |  |", text)
 
+    def test_the_peak_is_named_by_what_measured_it(self):
+        def said():
+            return "\n".join(gpu_verdicts.utilisation(gpu_verdicts.Records(self.folder)))
+        self.run_step("dense", 1, 0.2)
+        self.assertIn("| of the peak measured (bf16 wgmma) |", said())
+        self.assertIn("| 50.0 % |", said())
+        self.run_step("bsr-64", 0.1, 0.2, peak="bf16 mma.sync")
+        self.run_step("bsr-32", 0.1, 0.2, peak=None)
+        self.assertIn("| of the peak measured |", said())
+        for name in ("bf16 wgmma", "bf16 mma.sync", "not recorded"):
+            self.assertEqual(said().count(f"| 50.0 % ({name}) |"), 1, name)
+
     def test_steps_of_other_lengths_are_not_compared(self):
         self.run_step("dense", 1, 0.2)
         self.run_step("bsr-64", 0.5, 0.1)
@@ -430,6 +519,8 @@ class Verdicts(unittest.TestCase):
         self.assertIn("| dense 1 | 12 of 12, not finished | 0.79 | 162.0 | 2.5000 | 4.5000 | 200 |", said.getvalue())
         self.assertEqual((self.folder / "experiment.tsv").read_text().splitlines()[1], "1\t9.0")
         self.assertEqual((self.folder / "verdicts.md").read_text(), said.getvalue())
+        (self.folder / "experiment/dense-1/DIVERGED").write_text("the loss exploded")
+        self.assertIn("| 12 of 12, diverged |", gpu_verdicts.report(gpu_verdicts.Records(self.folder))[0])
 
     def test_records_of_two_gpus_are_refused(self):
         (self.folder / "gpus.txt").write_text("NVIDIA H200\nNVIDIA H100 80GB HBM3\n")
@@ -526,11 +617,8 @@ class Cubins(unittest.TestCase):
 
 
 class Timing(unittest.TestCase):
-    def test_candidates_take_turns_as_in_the_program(self):
-        try:
-            from gpu_peers import interleave
-        except ImportError:
-            self.skipTest("PyTorch is not installed: how its products are timed was not checked")
+    def samples(self, *bodies):
+        """Samples of bodies by name and seconds, by a clock that only they move, and the order of the calls."""
         now, order = [0.0], []
 
         def body(name, seconds):
@@ -538,14 +626,42 @@ class Timing(unittest.TestCase):
                 order.append(name)
                 now[0] += seconds
             return run
-        samples = interleave([body("a", 0.01), body("b", 0.02)], 0, clock=lambda: now[0])
+        return gpu_timing.interleave([body(*one) for one in bodies], 0, clock=lambda: now[0]), "".join(order)
+
+    def test_constants_are_the_program_s(self):
+        text = (SOURCES / "Measuring/Sampler.swift").read_text()
+
+        def constant(pattern):
+            found = re.findall(pattern + r"([0-9][0-9_.e-]*)", text)
+            self.assertEqual(len(found), 1, pattern)
+            return float(found[0].replace("_", ""))
+        self.assertEqual(gpu_timing.SHORTEST_SAMPLE, constant("static let shortestSample = "))
+        self.assertEqual(gpu_timing.WARMED_BELOW, constant("static let warmedBelow = "))
+        self.assertEqual(gpu_timing.WARMING_CALLS, constant("static let warmingCalls = "))
+        self.assertEqual(gpu_timing.ROUNDS, constant("minimumRepeats: Int = "))
+
+    def test_pytorch_is_timed_so(self):
+        text = (HERE / "gpu_peers.py").read_text()
+        self.assertIn("from gpu_timing import interleave\n", text)
+        self.assertNotIn("def interleave", text)
+
+    def test_candidates_take_turns_as_in_the_program(self):
+        samples, order = self.samples(("a", 0.01), ("b", 0.02))
         self.assertEqual([[round(s, 9) for s in one] for one in samples], [[0.01] * 7, [0.02] * 7])
-        # Each once to warm and once to count its calls, then in turn; neither is short enough to be called once more.
-        self.assertEqual("".join(order), "aabb" + "abba" * 3 + "ab")
-        order.clear()
-        samples = interleave([body("a", 1e-6)], 0, clock=lambda: now[0])
-        self.assertEqual(len(samples[0]), 7)
-        self.assertAlmostEqual(samples[0][0], 1e-6)
+        # Each once to warm and once to count its calls, then in turn; neither is short enough to be called more often.
+        self.assertEqual(order, "aabb" + "abba" * 3 + "ab")
+
+    def test_short_samples_are_preceded_by_two_calls(self):
+        samples, order = self.samples(("a", 0.004), ("b", 0.02))
+        self.assertEqual([[round(s, 9) for s in one] for one in samples], [[0.004] * 7, [0.02] * 7])
+        self.assertEqual(order, "aabb" + "aaabbaaa" * 3 + "aaab")
+
+    def test_the_shortest_are_called_several_times_a_sample(self):
+        # A power of two, so that sums are exact: 55e-6 / 2^-20 = 57.7.
+        samples, order = self.samples(("a", 2.0**-20))
+        self.assertEqual(samples, [[2.0**-20] * 7])
+        # One to warm, then 1, 10 and 57 calls to count them, by a tenth more than proportional.
+        self.assertEqual(len(order), 1 + 1 + 10 + 57 + 7 * (2 + 57))
 
 
 if __name__ == "__main__":

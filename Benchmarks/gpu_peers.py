@@ -8,7 +8,7 @@ One JSON object a line; what this PyTorch cannot do is a line with "error". --de
 
 `seconds` is taken as `filigree bench` takes its own (Sources/Measuring/Sampler.swift), so that ratios are fair: the host's
 clock around a call that ends with a synchronisation, one set of buffers; every candidate called once to warm; several calls
-a sample where one takes less than 50 us, one more before each sample where it takes less than 5 ms; candidates in turn
+a sample where one takes less than 50 us, two more before each sample where one takes less than 5 ms; candidates in turn
 (A B C, B C A, ...), seven rounds and as many as begin within --budget; median, and median absolute deviation over it.
 `eventSeconds` is the same call by CUDA events with four sets of buffers in rotation: what the other way of timing would say.
 A step is timed as `filigree train` times its own: the host's clock from the tokens on the host to the loss on the host, the
@@ -25,47 +25,18 @@ import warnings
 
 import torch
 
+from gpu_timing import interleave
+
 # Support of BSR is in beta state, and says so.
 warnings.filterwarnings("ignore", message="Sparse ")
 
-SHORTEST_SAMPLE, WARMED_BELOW, ROUNDS, SETS = 50e-6, 5e-3, 7, 4
+SETS = 4
 PASSES = ("forward", "inputGradient", "weightGradient")
 
 
 def spread(samples):
     middle = statistics.median(samples)
     return statistics.median(abs(t - middle) for t in samples) / middle if middle else 0.0
-
-
-def interleave(bodies, budget, clock=time.perf_counter):
-    """Samples of the seconds of a call for each body, as Sampler.swift takes them."""
-    def sample(body, calls):
-        start = clock()
-        for _ in range(calls):
-            body()
-        return clock() - start
-
-    calls, warmed = [], []
-    for body in bodies:
-        body()
-        count = 1
-        while True:
-            seconds = sample(body, count)
-            if seconds >= SHORTEST_SAMPLE or count >= 1 << 20:
-                break
-            count = max(2 * count, int(count * min(1.1 * SHORTEST_SAMPLE / seconds, 10) if seconds > 0 else 10 * count))
-        calls.append(count)
-        warmed.append(seconds / count < WARMED_BELOW)
-    samples = [[] for _ in bodies]
-    start, turn = clock(), 0
-    while turn < ROUNDS or clock() - start < budget:
-        for offset in range(len(bodies)):
-            index = (turn + offset) % len(bodies)
-            if warmed[index]:
-                bodies[index]()
-            samples[index].append(sample(bodies[index], calls[index]) / calls[index])
-        turn += 1
-    return samples
 
 
 class Products:

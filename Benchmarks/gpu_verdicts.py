@@ -93,7 +93,8 @@ class Records:
             if not (folder / "run.json").exists() or not (folder / "metrics.jsonl").exists():
                 continue
             run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            run["metrics"], run["isDone"] = list(lines(folder / "metrics.jsonl")), (folder / "DONE").exists()
+            run["metrics"] = list(lines(folder / "metrics.jsonl"))
+            run["isDone"], run["hasDiverged"] = ((folder / mark).exists() for mark in ("DONE", "DIVERGED"))
             found.append(run)
         return found
 
@@ -210,24 +211,28 @@ def peak_of(names):
 def utilisation(records):
     """Lines of the table of model FLOP utilisation: operations of live weights, of attention and of the output layer."""
     peak = peak_of(records.gpus)
+    # What multiplied where the peak was measured, wgmma or mma.sync: named once, or in each line where runs differ.
+    instructions = {run["machine"].get("peakInstruction") for run in records.steps.values() if step_time(run)}
+    of_all = f" ({one})" if len(instructions) == 1 and (one := next(iter(instructions))) else ""
     table = []
 
-    def add(name, time, flops, measured):
+    def add(name, time, flops, measured, instruction=None):
+        of_this = f" ({instruction or 'not recorded'})" if len(instructions) > 1 else ""
         rate = flops / time.seconds
         table.append(f"| {name} | {time.seconds * 1e3:.1f} | {flops / 1e12:.1f} | {rate / 1e12:.0f} | "
                      f"{f'{100 * rate / peak:.1f} %' if peak else 'unknown'} | "
-                     f"{f'{100 * rate / measured:.1f} %' if measured else ''} |")
+                     f"{f'{100 * rate / measured:.1f} %{of_this}' if measured else ''} |")
     for structure, run in records.steps.items():
         time = step_time(run)
         if time:
-            add(structure, time, run["flopsPerStep"], run["machine"]["peakFlopsPerSecond"])
+            add(structure, time, run["flopsPerStep"], run["machine"]["peakFlopsPerSecond"], run["machine"].get("peakInstruction"))
     peer, dense = compiled(records), records.steps.get("dense")
     if peer and dense:
         add("torch.compile", Time(peer["seconds"]), dense["flopsPerStep"], None)
     if not table:
         return []
     return ["## Model FLOP utilisation", "",
-            "| step | ms | TFLOP a step | TFLOP/s | of the datasheet's peak | of the peak measured (mma.sync) |",
+            f"| step | ms | TFLOP a step | TFLOP/s | of the datasheet's peak | of the peak measured{of_all} |",
             "|---|---|---|---|---|---|", *table, ""]
 
 
@@ -263,8 +268,9 @@ def experiment(records):
         for m in trained:
             curves.setdefault(m["step"], {})[name] = m["loss"]
         time = step_time(run)
+        end = "" if run["isDone"] else ", diverged" if run["hasDiverged"] else ", not finished"
         table.append(
-            f"| {name} | {trained[-1]['step']} of {run['configuration']['steps']}{'' if run['isDone'] else ', not finished'} | "
+            f"| {name} | {trained[-1]['step']} of {run['configuration']['steps']}{end} | "
             f"{trained[-1]['tokens'] / 1e6:.2f} | {run['parameters']['whole'] / 1e6:.1f} | "
             f"{statistics.mean(m['loss'] for m in trained[-10:]):.4f} | {f'{validation[-1]:.4f}' if validation else ''} | "
             f"{f'{time.seconds * 1e3:.0f}' if time else ''} |")
