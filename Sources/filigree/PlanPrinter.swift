@@ -52,8 +52,9 @@ struct PlanPrinter {
       operations      \(Numeral.fixed(plan.flopsPerStep / 1e9, 2)) GFLOP a step\(added(average, plan.flopsPerStep))
       memory          \(gigabytes(plan.memoryBytes))\(parts(plan))\(tooMuch(plan))
       time            \(estimatedSeconds == nil ? "at least" : "about") \(Numeral.fixed(seconds, 3)) s a step, \
-      \(ProgressLine.clock(seconds * Double(c.steps))) in all\(estimatedSeconds == nil ? "" : ", by products timed now"); \
-      \(Numeral.fixed(least, 3)) s at the measured peak of \(Numeral.fixed(record.machine.peakFlopsPerSecond / 1e9, 1)) GFLOP/s
+      \(ProgressLine.clock(seconds * Double(c.steps))) in all, \
+      \(estimatedSeconds == nil ? "" : "by products timed now; at least \(Numeral.fixed(least, 3)) s a step ")\
+      at this machine's measured peak of \(Numeral.fixed(record.machine.peakFlopsPerSecond / 1e9, 1)) GFLOP/s
       """)
   }
 
