@@ -43,9 +43,7 @@ import Testing
     arguments: subjects)
   func definition(_ subject: Subject) throws {
     let structure = subject.structure, shape = structure.shape
-    let matrix = structure.materialize(subject.values), absolute = subject.absolute
-    let back = transposed(matrix, rows: shape.outputs, columns: shape.inputs)
-    let backAbsolute = transposed(absolute, rows: shape.outputs, columns: shape.inputs)
+    let definition = Definition(subject)
     let places = try self.places(of: structure)
     for tokens in 1...4 {
       let x = normals(tokens * shape.inputs, seed: UInt64(tokens + 1))
@@ -54,15 +52,7 @@ import Testing
       let products = try Products(subject, threads: 1)
       let result = try products.run(x: x, dy: dy)
       #expect(try Products(subject, threads: 2).run(x: x, dy: dy) == result, "T=\(tokens), two threads")
-      let y = product(x.doubles, matrix, rows: shape.outputs, columns: shape.inputs)
-      let bound = product(x.doubles.map(abs), absolute, rows: shape.outputs, columns: shape.inputs)
-      expectClose(result.y, y, bound, subject.depth, "y at T=\(tokens)")
-      let dx = product(dy.doubles, back, rows: shape.inputs, columns: shape.outputs)
-      let dxBound = product(dy.doubles.map(abs), backAbsolute, rows: shape.inputs, columns: shape.outputs)
-      expectClose(result.dx, dx, dxBound, subject.depth, "dx at T=\(tokens)")
-      let twice = try products.run(x: x, dy: dy, addingTo: result)
-      expectClose(twice.y, y.map { 2 * $0 }, bound.map { 2 * $0 }, subject.depth, "y added to at T=\(tokens)")
-      expectClose(twice.dx, dx.map { 2 * $0 }, dxBound.map { 2 * $0 }, subject.depth, "dx added to at T=\(tokens)")
+      try definition.expect(result, of: products, x: x, dy: dy)
       // Each stored value stands at one place of the matrix, and so does its gradient in dy' x.
       var gradient = [Double](repeating: 0, count: structure.count), size = gradient
       for (index, place) in places {

@@ -12,25 +12,13 @@ import Testing
     "1 definition: forward(x) is x times the materialized matrix, within the rounding bound", arguments: Subject.all)
   func definition(_ subject: Subject) throws {
     let shape = subject.structure.shape
-    let matrix = subject.structure.materialize(subject.values), absolute = subject.absolute
-    let products = try Products(subject)
+    let definition = Definition(subject), products = try Products(subject)
     var generator = SeededGenerator(seed: 12, subject.testDescription)
     for tokens in Self.tokens + [18 + generator.index(below: 120)] {
       let x = normals(tokens * shape.inputs, seed: UInt64(tokens + 1))
       let dy = normals(tokens * shape.outputs, seed: UInt64(tokens + 2))
       let result = try products.run(x: x, dy: dy)
-      let y = product(x.doubles, matrix, rows: shape.outputs, columns: shape.inputs)
-      let bound = product(x.doubles.map(abs), absolute, rows: shape.outputs, columns: shape.inputs)
-      expectClose(result.y, y, bound, subject.depth, "y at T=\(tokens)")
-      let back = transposed(matrix, rows: shape.outputs, columns: shape.inputs)
-      let backAbsolute = transposed(absolute, rows: shape.outputs, columns: shape.inputs)
-      let dx = product(dy.doubles, back, rows: shape.inputs, columns: shape.outputs)
-      let dxBound = product(dy.doubles.map(abs), backAbsolute, rows: shape.inputs, columns: shape.outputs)
-      expectClose(result.dx, dx, dxBound, subject.depth, "dx at T=\(tokens)")
-      // Added to itself, everything doubles: the second product errs as the first one may, and the sum rounds once.
-      let twice = try products.run(x: x, dy: dy, addingTo: result)
-      expectClose(twice.y, y.map { 2 * $0 }, bound.map { 2 * $0 }, subject.depth, "y added to at T=\(tokens)")
-      expectClose(twice.dx, dx.map { 2 * $0 }, dxBound.map { 2 * $0 }, subject.depth, "dx added to at T=\(tokens)")
+      try definition.expect(result, of: products, x: x, dy: dy)
     }
   }
 

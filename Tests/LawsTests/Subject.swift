@@ -165,3 +165,36 @@ struct Products {
     return Result(y: try device.rows(y), dx: try device.rows(dx), dvalues: try device.numbers(dvalues))
   }
 }
+
+/// The matrix that a subject's values stand for, which is what its products are held to.
+struct Definition {
+  let subject: Subject
+  private let matrix: [Double]
+  private let absolute: [Double]
+  private let back: [Double]
+  private let backAbsolute: [Double]
+
+  init(_ subject: Subject) {
+    let shape = subject.structure.shape
+    self.subject = subject
+    matrix = subject.structure.materialize(subject.values)
+    absolute = subject.absolute
+    back = transposed(matrix, rows: shape.outputs, columns: shape.inputs)
+    backAbsolute = transposed(absolute, rows: shape.outputs, columns: shape.inputs)
+  }
+
+  /// y = x W' and dx = dy W within the rounding bound, and so when the products add to them.
+  func expect(_ result: Products.Result, of products: Products, x: [Float], dy: [Float]) throws {
+    let shape = subject.structure.shape, tokens = x.count / shape.inputs
+    let y = product(x.doubles, matrix, rows: shape.outputs, columns: shape.inputs)
+    let bound = product(x.doubles.map(abs), absolute, rows: shape.outputs, columns: shape.inputs)
+    expectClose(result.y, y, bound, subject.depth, "y at T=\(tokens)")
+    let dx = product(dy.doubles, back, rows: shape.inputs, columns: shape.outputs)
+    let dxBound = product(dy.doubles.map(abs), backAbsolute, rows: shape.inputs, columns: shape.outputs)
+    expectClose(result.dx, dx, dxBound, subject.depth, "dx at T=\(tokens)")
+    // Added to itself, everything doubles: the second product errs as the first one may, and the sum rounds once.
+    let twice = try products.run(x: x, dy: dy, addingTo: result)
+    expectClose(twice.y, y.map { 2 * $0 }, bound.map { 2 * $0 }, subject.depth, "y added to at T=\(tokens)")
+    expectClose(twice.dx, dx.map { 2 * $0 }, dxBound.map { 2 * $0 }, subject.depth, "dx added to at T=\(tokens)")
+  }
+}
