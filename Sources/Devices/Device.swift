@@ -98,12 +98,8 @@ public protocol Device: AnyObject, Sendable {
   /// dgate and dup from dh; `dup` may be the storage of `dh`.
   func swiGLUGradient(
     gate: Activations, up: Activations, dh: Activations, dgate: Activations, dup: Activations) throws
-  /// In place, logits -> their gradient of scale * sum of losses; returns that sum (without the scale) over the tokens
-  /// whose target is not -1. `losses`, when wanted, gets one loss a token.
-  func crossEntropy(
-    _ logits: Activations, targets: [Int32], scale: Float, losses: UnsafeMutableBufferPointer<Float>?
-  ) throws -> Double
-  /// The same without waiting: the losses, one a token, are left in `losses` on the device.
+  /// In place, logits -> their gradient of scale * sum of losses. `losses` [T] gets each token's loss, without the scale; of
+  /// a target of -1 it is 0, and so is the gradient. Nothing is waited for.
   func crossEntropy(_ logits: Activations, targets: [Int32], scale: Float, into losses: Vector) throws
   /// For how many tokens logits over a vocabulary are best held at once, a multiple of the granularity.
   func tokensOfLogits(vocabulary: Int) -> Int
@@ -188,14 +184,6 @@ extension Device {
 
   /// So few that the logits stay near where they are made.
   public func tokensOfLogits(vocabulary: Int) -> Int { 256 }
-
-  public func crossEntropy(_ logits: Activations, targets: [Int32], scale: Float, into losses: Vector) throws {
-    var each = [Float](repeating: 0, count: logits.tokens)
-    _ = try each.withUnsafeMutableBufferPointer {
-      try crossEntropy(logits, targets: targets, scale: scale, losses: $0)
-    }
-    try each.withUnsafeBufferPointer { try write($0, to: losses) }
-  }
 
   /// y += a
   public func add(_ a: Activations, to y: Activations) throws { try add(a, scale: 1, to: y) }

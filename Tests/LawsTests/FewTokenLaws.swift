@@ -44,7 +44,6 @@ import Testing
   func definition(_ subject: Subject) throws {
     let structure = subject.structure, shape = structure.shape
     let definition = Definition(subject)
-    let places = try self.places(of: structure)
     for tokens in 1...4 {
       let x = normals(tokens * shape.inputs, seed: UInt64(tokens + 1))
       let dy = normals(tokens * shape.outputs, seed: UInt64(tokens + 2))
@@ -53,28 +52,7 @@ import Testing
       let result = try products.run(x: x, dy: dy)
       #expect(try Products(subject, threads: 2).run(x: x, dy: dy) == result, "T=\(tokens), two threads")
       try definition.expect(result, of: products, x: x, dy: dy)
-      // Each stored value stands at one place of the matrix, and so does its gradient in dy' x.
-      var gradient = [Double](repeating: 0, count: structure.count), size = gradient
-      for (index, place) in places {
-        for t in 0..<tokens {
-          let term =
-            Double(dy[t * shape.outputs + place / shape.inputs]) * Double(x[t * shape.inputs + place % shape.inputs])
-          gradient[index] += term
-          size[index] += abs(term)
-        }
-      }
-      expectClose(result.dvalues, gradient, size, tokens + 1, "dvalues at T=\(tokens)")
+      try definition.expectGradient(result.dvalues, x: x, dy: dy)
     }
-  }
-
-  /// Where the definition puts each value: (index of the value, place in the matrix); values that only pad have none.
-  private func places(of structure: any Structure) throws -> [(value: Int, place: Int)] {
-    // Every whole number up to 2^24 is a float.
-    try #require(structure.count < 1 << 24)
-    let marked = structure.materialize((0..<structure.count).map { Float($0 + 1) })
-    let found = marked.indices.filter { marked[$0] != 0 }.map { (value: Int(marked[$0]) - 1, place: $0) }
-    try #require(Set(found.map(\.value)).count == found.count)
-    if structure.padding == 0 { #expect(found.count == structure.count) }
-    return found
   }
 }

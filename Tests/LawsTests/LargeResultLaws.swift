@@ -12,7 +12,7 @@ import Testing
 
   private static func subjects(_ shape: Shape) -> [Subject] {
     CPUDevice.available.flatMap { isa in
-      ["bsr-32", "csr", "blockdiagonal-4"].map { label in
+      ["bsr-32", "csr", "banded-16", "blockdiagonal-4"].map { label in
         guard let structure = try? Catalog.member(label, of: shape, density: 0.25, seed: 3) else {
           fatalError("\(label) is no member of the catalog")
         }

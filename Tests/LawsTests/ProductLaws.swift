@@ -106,7 +106,7 @@ import Testing
 
   @Test("11 guards: nothing outside the outputs is written", arguments: Subject.all)
   func guards(_ subject: Subject) throws {
-    for tokens in [1, 3, 8, 40] { try guards(subject, tokens: tokens) }
+    for tokens in [1, 3, 8, 40, 70] { try guards(subject, tokens: tokens) }
   }
 
   private func guards(_ subject: Subject, tokens: Int) throws {

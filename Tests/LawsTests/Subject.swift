@@ -197,4 +197,30 @@ struct Definition {
     expectClose(twice.y, y.map { 2 * $0 }, bound.map { 2 * $0 }, subject.depth, "y added to at T=\(tokens)")
     expectClose(twice.dx, dx.map { 2 * $0 }, dxBound.map { 2 * $0 }, subject.depth, "dx added to at T=\(tokens)")
   }
+  /// dvalues = the entries of dy' x where the values stand, within the rounding bound; each value stands at one place.
+  func expectGradient(_ dvalues: [Float], x: [Float], dy: [Float]) throws {
+    let shape = subject.structure.shape, tokens = x.count / shape.inputs
+    var gradient = [Double](repeating: 0, count: subject.structure.count), size = gradient
+    for (index, place) in try places() {
+      for t in 0..<tokens {
+        let term =
+          Double(dy[t * shape.outputs + place / shape.inputs]) * Double(x[t * shape.inputs + place % shape.inputs])
+        gradient[index] += term
+        size[index] += abs(term)
+      }
+    }
+    expectClose(dvalues, gradient, size, tokens + 1, "dvalues at T=\(tokens)")
+  }
+
+  /// Where the definition puts each value: (index of the value, place in the matrix); values that only pad have none.
+  private func places() throws -> [(value: Int, place: Int)] {
+    let structure = subject.structure
+    // Every whole number up to 2^24 is a float.
+    try #require(structure.count < 1 << 24)
+    let marked = structure.materialize((0..<structure.count).map { Float($0 + 1) })
+    let found = marked.indices.filter { marked[$0] != 0 }.map { (value: Int(marked[$0]) - 1, place: $0) }
+    try #require(Set(found.map(\.value)).count == found.count)
+    if structure.padding == 0 { #expect(found.count == structure.count) }
+    return found
+  }
 }

@@ -20,7 +20,7 @@ enum { FG_LINE = 16 };
 // step. wIndex, wSegment, wRow and wStep have no say then.
 //
 // `past` writes y past the caches: for results that are too large to be met there again. Not with `accumulate`; y, yPanel
-// and yRow are whole lines.
+// and yRow are whole lines. Whoever asks for it calls fg_finish_past before anybody is told that the results are there.
 //
 // Either wRow or wStep is 1.
 typedef struct fg_product {
@@ -95,6 +95,8 @@ typedef struct fg_kernels {
   const char *isa;
   // Rows of the register tile: a caller that splits rows does best in multiples of it.
   int32_t tileRows;
+  // Panels that a register tile of `multiply` takes at once.
+  int32_t tilePanels;
   // The most panels that `spmm` and `sddmm` take at once.
   int32_t rowPanels;
 #define KERNEL(name, parameters) void(*name) parameters;
@@ -107,6 +109,15 @@ const fg_kernels *fg_kernels_named(const char *isa);
 
 // Cores that this process may use.
 int32_t fg_cores(void);
+
+// Waits for this thread's stores past the caches, which wait for no other.
+static inline void fg_finish_past(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#else
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
 
 // Tells the core that this thread waits in a loop.
 static inline void fg_pause(void) {

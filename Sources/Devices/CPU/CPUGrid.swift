@@ -12,16 +12,16 @@ import Glibc
 /// enough to pay for it.
 extension CPUDevice {
   private static let rowsPerTask = 96
-  private static let longestSum = 192
+  private static let longestSum = 256
   /// A copy of the weights pays from this many panels on.
   private static let panelsWorthPacking = 8
   /// A copy of all blocks, which is read from beyond the second-level cache again, from this many.
   private static let panelsWorthPackingBlocks = 16
   /// Panels of one piece of the weight gradient's sum. Where a row has weights enough to pay for a packed copy of its dy,
   /// 16; otherwise 8: panels often lie a multiple of 64 KiB apart, and caches have few more than 8 places for such lines.
-  private static let panelsPerPackedSum = 16
-  private static let panelsPerSum = 8
-  private static let weightsWorthPacking = 256
+  static let panelsPerPackedSum = 16
+  static let panelsPerSum = 8
+  static let weightsWorthPacking = 256
 
   /// From 16 MiB on a result is taken to be in no cache when it is met again, and writing it there costs a read. Where a
   /// third-level cache would have held it, that is a loss.
@@ -97,6 +97,7 @@ extension CPUDevice {
           }
           self.kernels.multiply(&$0)
         }
+        if tile.past != 0 { fg_finish_past() }
       }
     }
     count(flops: 2 * stored * x.tokens)
@@ -191,20 +192,11 @@ extension CPUDevice {
         }
         pool.run(units.count) { task, worker in
           let unit = units[task]
-          var tile = fg_product()
-          tile.w = UnsafePointer(
-            dy.panel(first) + grid.outputs.feature(unit.group, unit.rows.lowerBound) * 16)
-          tile.wSegment = dy.features * 16
-          tile.wRow = grid.outputs.stride * 16
-          tile.wStep = 1
-          tile.xSegment = 256
-          tile.xStep = 16
+          var tile = self.gradientTile(
+            dy, panels, feature: grid.outputs.feature(unit.group, unit.rows.lowerBound), stride: grid.outputs.stride)
           tile.yRow = columns
-          // Squares side by side are to the kernel what panels are elsewhere: they share the rows of dy.
           tile.xPanel = squareFloats
-          tile.yPanel = 16
           tile.rows = unit.rows.count
-          tile.segments = panels.count
           tile.length = tokens
           tile.accumulate = 1
           if packs && grid.rowStart[unit.group] < grid.rowStart[unit.group + 1] {
@@ -236,6 +228,22 @@ extension CPUDevice {
     }
   }
 
+  /// A tile of a weight gradient, whose weights are the rows of dy from `feature` on and whose lines those that `turn` makes:
+  /// squares side by side are to the kernel what panels are elsewhere, they share the rows of dy.
+  func gradientTile(_ dy: Activations, _ panels: Range<Int>, feature: Int, stride: Int) -> fg_product {
+    var tile = fg_product()
+    tile.w = UnsafePointer(dy.panel(panels.lowerBound) + feature * 16)
+    tile.wSegment = dy.features * 16
+    tile.wRow = stride * 16
+    tile.wStep = 1
+    tile.xSegment = 256
+    tile.xStep = 16
+    tile.yPanel = 16
+    tile.columns = 16
+    tile.segments = panels.count
+    return tile
+  }
+
   /// What a product of blocks with as many weights borrows for their packed copy, at most.
   package static func packedBytes(stored: Int, tokens: Int) -> Int {
     (tokens + 15) / 16 >= panelsWorthPackingBlocks ? patternBytes(floats: stored) : 0
@@ -247,7 +255,7 @@ extension CPUDevice {
   }
 
   /// 16 features of some panels, token-major: [panels * 16 tokens, 16 features], zeros beyond the group's members.
-  private func turn(
+  func turn(
     _ x: Activations, _ panels: Range<Int>, _ groups: FeatureGroups, group: Int, square: Int,
     _ target: UnsafeMutablePointer<Float>
   ) {

@@ -100,12 +100,12 @@ extension CPUDevice {
     }
   }
 
-  public func crossEntropy(
-    _ logits: Activations, targets: [Int32], scale: Float, losses: UnsafeMutableBufferPointer<Float>?
-  ) throws -> Double {
+  public func crossEntropy(_ logits: Activations, targets: [Int32], scale: Float, into losses: Vector) throws {
     precondition(targets.count == logits.tokens && targets.allSatisfy { $0 < logits.features })
+    precondition(losses.count == logits.tokens)
     let padded = targets + [Int32](repeating: -1, count: logits.panels * 16 - targets.count)
-    return try withBuffer(byteCount: logits.panels * 64) { buffer in
+    // The padding lanes have losses too.
+    try withBuffer(byteCount: logits.panels * 64) { buffer in
       let each = buffer.address.assumingMemoryBound(to: Float.self)
       padded.withUnsafeBufferPointer { targets in
         pool.run(logits.panels) { index in
@@ -113,8 +113,7 @@ extension CPUDevice {
             logits.features, logits.panel(index), targets.baseAddress! + index * 16, scale, each + index * 16)
         }
       }
-      losses?.baseAddress?.update(from: each, count: logits.tokens)
-      return (0..<logits.tokens).reduce(0.0) { $0 + Double(each[$1]) }
+      losses.pointer.update(from: each, count: logits.tokens)
     }
   }
 

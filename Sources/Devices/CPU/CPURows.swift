@@ -2,7 +2,8 @@ import Arrays
 import CKernels
 import Glibc
 
-/// The three products of `CompressedRows`: weights are broadcast, lanes are tokens, four panels at once.
+/// The three products of `CompressedRows`: weights are broadcast, lanes are tokens, four panels at once. Patterns whose rows
+/// make strips go to the register tile (`RowStrips`).
 ///
 /// A task is one chunk of rows for a few groups of four panels. For every tile of columns the lines of a group are copied
 /// side by side, and all rows of the chunk use them from there; the values are copied once a call into the order in
@@ -22,8 +23,11 @@ extension CPUDevice {
       count(flops: 2 * pattern.count * x.tokens)
       return try multiplyFew(pattern, values, x, y, accumulate: accumulate)
     }
-    let walk = pattern.walks.rows(of: pattern, tiled: x.panels >= CPUDevice.panelsWorthTiling)
-    try multiply(walk, values, x, y, accumulate: accumulate)
+    let tiled = x.panels >= CPUDevice.panelsWorthTiling
+    if tiled, let strips = pattern.walks.rowStrips(of: pattern, tileRows: Int(kernels.tileRows)) {
+      return try multiply(strips, values, x, into: y, accumulate: accumulate)
+    }
+    try multiply(pattern.walks.rows(of: pattern, tiled: tiled), values, x, y, accumulate: accumulate)
   }
 
   /// What the first training step makes beside a pattern: the tiled walks over its rows and its columns, and the values in the
@@ -43,8 +47,11 @@ extension CPUDevice {
       count(flops: 2 * pattern.count * dy.tokens)
       return try multiplyFewTransposed(pattern, values, dy, dx, accumulate: accumulate)
     }
-    let walk = pattern.walks.columns(of: pattern, tiled: dy.panels >= CPUDevice.panelsWorthTiling)
-    try multiply(walk, values, dy, dx, accumulate: accumulate)
+    let tiled = dy.panels >= CPUDevice.panelsWorthTiling
+    if tiled, let strips = pattern.walks.columnStrips(of: pattern, tileRows: Int(kernels.tileRows)) {
+      return try multiply(strips, values, dy, into: dx, accumulate: accumulate)
+    }
+    try multiply(pattern.walks.columns(of: pattern, tiled: tiled), values, dy, dx, accumulate: accumulate)
   }
 
   private func multiply(_ walk: RowsWalk, _ values: Vector, _ x: Activations, _ y: Activations, accumulate: Bool) throws
@@ -78,6 +85,7 @@ extension CPUDevice {
           self.kernels.scatterLines(
             rows.count, sums, panels.count, y.panel(panels.lowerBound) + rows.lowerBound * 16, y.features * 16,
             accumulate ? 1 : 0, past ? 1 : 0)
+          if past { fg_finish_past() }
         }
       }
     }
@@ -93,7 +101,11 @@ extension CPUDevice {
       count(flops: 2 * pattern.count * x.tokens)
       return try accumulateFewGradient(pattern, dy: dy, x: x, into: dvalues)
     }
-    let walk = pattern.walks.rows(of: pattern, tiled: x.panels >= CPUDevice.panelsWorthTiling)
+    let tiled = x.panels >= CPUDevice.panelsWorthTiling
+    if tiled, let strips = pattern.walks.rowStrips(of: pattern, tileRows: Int(kernels.tileRows)) {
+      return try accumulateGradient(strips, dy: dy, x: x, into: dvalues)
+    }
+    let walk = pattern.walks.rows(of: pattern, tiled: tiled)
     let panelsAtOnce = Int(kernels.rowPanels)
     let lineFloats = panelsAtOnce * walk.columnsPerTile * 16
     try withGradients(walk, dvalues) { gradients in

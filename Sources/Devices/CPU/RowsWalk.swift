@@ -111,15 +111,20 @@ final class RowsWalk: Sendable {
   }
 }
 
-/// The walks over one pattern, each made when it is first needed.
+/// The walks over one pattern, each made when it is first needed, and its strips where it has them.
 final class RowsWalks: Sendable {
   private let made = Mutex<[String: RowsWalk]>([:])
+  private let strips = Mutex<[String: RowStrips?]>([:])
 
-  private func walk(_ name: String, _ make: () -> RowsWalk) -> RowsWalk {
-    if let walk = made.withLock({ $0[name] }) { return walk }
-    let walk = make()
-    made.withLock { $0[name] = walk }
-    return walk
+  private func walk(_ name: String, _ make: () -> RowsWalk) -> RowsWalk { kept(name, in: made, make) }
+
+  private func kept<Value: Sendable>(
+    _ name: String, in cache: borrowing Mutex<[String: Value]>, _ make: () -> Value
+  ) -> Value {
+    if let value = cache.withLock({ $0[name] }) { return value }
+    let value = make()
+    cache.withLock { $0[name] = value }
+    return value
   }
 
   func rows(of pattern: CompressedRows, tiled: Bool) -> RowsWalk {
@@ -130,5 +135,20 @@ final class RowsWalks: Sendable {
   func columns(of pattern: CompressedRows, tiled: Bool) -> RowsWalk {
     let plain = walk("columns") { RowsWalk(transposed: pattern) }
     return tiled ? walk("tiled columns") { RowsWalk(tiling: plain) } : plain
+  }
+
+  func rowStrips(of pattern: CompressedRows, tileRows: Int) -> RowStrips? {
+    kept("rows \(tileRows)", in: strips) {
+      RowStrips(
+        start: pattern.rowStart, column: pattern.column, source: nil, columns: pattern.columns, tileRows: tileRows)
+    }
+  }
+
+  func columnStrips(of pattern: CompressedRows, tileRows: Int) -> RowStrips? {
+    kept("columns \(tileRows)", in: strips) {
+      RowStrips(
+        start: pattern.columnStart, column: pattern.row, source: pattern.source, columns: pattern.rows,
+        tileRows: tileRows)
+    }
   }
 }

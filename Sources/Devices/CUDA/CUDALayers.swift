@@ -153,18 +153,6 @@ extension CUDADevice {
 
   // MARK: Loss
 
-  public func crossEntropy(
-    _ logits: Activations, targets: [Int32], scale: Float, losses: UnsafeMutableBufferPointer<Float>?
-  ) throws -> Double {
-    try withScratch(count: logits.tokens) { vector in
-      try crossEntropy(logits, targets: targets, scale: scale, into: vector)
-      let each = try numbers(vector)
-      losses?.baseAddress?.update(from: each, count: each.count)
-      // In the tokens' order.
-      return each.reduce(0.0) { $0 + Double($1) }
-    }
-  }
-
   /// 8192 fill the chip with products of the output layer; a small GPU gives a thirty-second of its memory to logits.
   public func tokensOfLogits(vocabulary: Int) -> Int {
     let most = context.memoryBytes / 32 / precision.elementBytes / max(1, vocabulary)
