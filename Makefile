@@ -1,6 +1,6 @@
 # make help lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup build survey test check format bench bench-peers docs fuzz setup-cuda check-cuda clean
+.PHONY: help setup build survey test check format bench bench-kernels bench-peers docs fuzz setup-cuda check-cuda clean
 .NOTPARALLEL:
 
 PROGRAM := .build/release/filigree
@@ -9,7 +9,7 @@ TEST_BUILD := .build-tests
 FUZZ ?= 1000000
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing beside git, make and Swift: gnuplot for pictures, OpenBLAS as the dense baseline
 	@Tools/setup.sh
@@ -33,6 +33,9 @@ format: ## format the Swift sources in place
 bench: setup build ## time the three products of some structures at the MLP's shapes, beside dense
 	$(PROGRAM) bench --structures 'dense,csr,bsr-32,blockdiagonal-*,monarch-*,lowrank-*' \
 	  --shapes 3072x768,768x3072 --tokens 512 --densities 0.5,0.25,0.1
+
+bench-kernels: ## time the C kernels alone, beside those of another revision with REVISION=...
+	@Benchmarks/bench-kernels.sh $(REVISION)
 
 bench-peers: ## install the peers into .build-peers and time everything beside them: hours; see docs/Performance.md
 	@Benchmarks/bench-peers.sh

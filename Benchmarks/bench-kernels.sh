@@ -1,0 +1,52 @@
+#!/bin/sh
+# Times the C kernels alone, one thread, on operands as the device gives them: see docs/Performance.md.
+#
+#   Benchmarks/bench-kernels.sh [REVISION...]
+#
+# With revisions of git, their kernels take turns with this tree's. ISA=avx512, neon or scalar for another instruction set.
+# OUT=FOLDER writes README.md there.
+set -eu
+cd "$(dirname "$0")/.."
+# shellcheck source=Tools/toolchain.sh
+. Tools/toolchain.sh
+find_toolchain
+isa=${ISA:-avx2}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+# NAME FOLDER: the cases with the kernels of one tree.
+library() {
+  "$toolchain/clang" -O2 -std=c11 -Wall -Wextra -fPIC -shared "-DKERNELS=fg_kernels_$isa" "-I$2/include" \
+    -o "$work/$1" Benchmarks/kernels/cases.c "$2/$isa.c" -lm ||
+    refuse "the cases do not compile with the kernels of $1: it may be a revision with another interface"
+}
+
+library this Sources/CKernels
+libraries=$work/this
+for revision; do
+  name=$(git rev-parse --short "$revision^{commit}") || refuse "git knows no revision '$revision'"
+  mkdir "$work/tree-$name"
+  git archive "$name" Sources/CKernels | tar -x -C "$work/tree-$name"
+  library "$name" "$work/tree-$name/Sources/CKernels"
+  libraries="$libraries $work/$name"
+done
+"$toolchain/clang" -O2 -std=gnu11 -Wall -Wextra -o "$work/turns" Benchmarks/kernels/turns.c -ldl
+
+report() {
+  lscpu | awk -F ': *' '
+    /^(Model name|CPU family|Model|L1d cache|L2 cache|L3 cache):/ { text = text (text ? ", " : "") $1 " " $2 }
+    END { print "# The kernels alone: " text "\n" }'
+  echo "\`this\`: commit $(git describe --always --dirty), $(date -u +%Y-%m-%dT%H:%M:%SZ). Results were first held to the"
+  echo 'definition in double.'
+  # shellcheck disable=SC2086 # a list
+  "$work/turns" $libraries
+}
+if [ -n "${OUT:-}" ]; then
+  mkdir -p "$OUT"
+  report >"$work/README.md"
+  mv "$work/README.md" "$OUT/README.md"
+  say "$OUT/README.md"
+else
+  report
+fi
