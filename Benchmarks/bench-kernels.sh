@@ -11,6 +11,14 @@ cd "$(dirname "$0")/.."
 . Tools/toolchain.sh
 find_toolchain
 isa=${ISA:-avx2}
+[ -f "Sources/CKernels/$isa.c" ] || refuse "there are no kernels for '$isa': choose avx2, avx512, neon or scalar"
+case $isa in
+  avx2) flag=avx2 ;;
+  avx512) flag=avx512f ;;
+  neon) flag=asimd ;;
+  *) flag='' ;;
+esac
+[ -z "$flag" ] || grep -qw "$flag" /proc/cpuinfo || refuse "this processor lacks $isa; ISA= names another instruction set"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM

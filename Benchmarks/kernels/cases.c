@@ -16,7 +16,7 @@ enum {
   SIDE = 32, BLOCKS = 8,                      // blocks, and how many one row of 24 has
   COLUMNS = 192, SPARSE_ROWS = 512,           // one tile of compressed rows
   PER_ROW = 19,                               // density 0.1
-  GROUP = 4,                                  // panels of compressed rows at once
+  MOST_PANELS = 4,                            // of compressed rows at once; some instruction sets take two
   MATRICES = 32                               // 300 MB of them: none is in a cache when it is met again
 };
 
@@ -83,7 +83,7 @@ static fg_spmm rowsProduct(void) {
   a.end = SPARSE_ROWS;
   a.x = lines;
   a.y = sums;
-  a.panels = GROUP;
+  a.panels = KERNELS.rowPanels;
   a.accumulate = 1;
   return a;
 }
@@ -98,7 +98,7 @@ static fg_sddmm sampledProduct(void) {
   a.dy = y;
   a.dyPanel = OUTPUTS * FG_LINE;
   a.x = lines;
-  a.panels = GROUP;
+  a.panels = KERNELS.rowPanels;
   return a;
 }
 
@@ -129,13 +129,13 @@ static double blocks(void) {
 static double compressed(void) {
   fg_spmm a = rowsProduct();
   KERNELS.spmm(&a);
-  return 2.0 * SPARSE_ROWS * PER_ROW * GROUP * FG_LINE;
+  return 2.0 * SPARSE_ROWS * PER_ROW * KERNELS.rowPanels * FG_LINE;
 }
 
 static double sampled(void) {
   fg_sddmm a = sampledProduct();
   KERNELS.sddmm(&a);
-  return 2.0 * SPARSE_ROWS * PER_ROW * GROUP * FG_LINE;
+  return 2.0 * SPARSE_ROWS * PER_ROW * KERNELS.rowPanels * FG_LINE;
 }
 
 // A task's weights from memory: forward they lie row by row, transposed step by step.
@@ -164,7 +164,7 @@ static const filigree_case all[] = {
     {"a packed tile of 256 steps, all in the first-level cache", 0, tileNear},
     {"dense: 96 rows, 256 steps, 16 panels, added to", 0, dense},
     {"blocks of 32, 8 a row, packed", 0, blocks},
-    {"compressed rows: 192 columns, 19 weights a row, 4 panels", 0, compressed},
+    {"compressed rows: 192 columns, 19 weights a row, all panels at once", 0, compressed},
     {"sampled product of the same rows", 0, sampled},
     {"packing from memory, row by row", 1, packForward},
     {"packing from memory, step by step", 1, packTransposed},
@@ -180,8 +180,8 @@ void filigree_prepare(void) {
   packedDense = numbers((size_t)ROWS * STEPS);
   packedBlocks = numbers((size_t)BLOCKS * SIDE * SIDE);
   target = numbers((size_t)ROWS * STEPS);
-  lines = numbers((size_t)COLUMNS * GROUP * FG_LINE);
-  sums = numbers((size_t)SPARSE_ROWS * GROUP * FG_LINE);
+  lines = numbers((size_t)COLUMNS * MOST_PANELS * FG_LINE);
+  sums = numbers((size_t)SPARSE_ROWS * MOST_PANELS * FG_LINE);
   values = numbers((size_t)SPARSE_ROWS * PER_ROW);
   matrices = numbers((size_t)MATRICES * INPUTS * OUTPUTS);
   column = malloc(sizeof(int32_t) * SPARSE_ROWS * PER_ROW);
@@ -232,21 +232,22 @@ static int nearProduct(const fg_product *a, const float *w, const float *before)
 }
 
 static int nearRows(void) {
-  const size_t count = (size_t)SPARSE_ROWS * GROUP * FG_LINE;
+  const int group = KERNELS.rowPanels;
+  const size_t count = (size_t)SPARSE_ROWS * group * FG_LINE;
   float *before = malloc(count * sizeof(float));
   if (!before) abort();
   memcpy(before, sums, count * sizeof(float));
   compressed();
   int near = 1;
   for (int r = 0; r < SPARSE_ROWS; r++)
-    for (int i = 0; i < GROUP * FG_LINE; i++) {
-      double sum = before[r * GROUP * FG_LINE + i], size = magnitude(sum);
+    for (int i = 0; i < group * FG_LINE; i++) {
+      double sum = before[r * group * FG_LINE + i], size = magnitude(sum);
       for (int k = r * PER_ROW; k < (r + 1) * PER_ROW; k++) {
-        const double term = (double)values[k] * lines[column[k] * GROUP * FG_LINE + i];
+        const double term = (double)values[k] * lines[column[k] * group * FG_LINE + i];
         sum += term;
         size += magnitude(term);
       }
-      near &= magnitude(sums[r * GROUP * FG_LINE + i] - sum) <= bound(PER_ROW + 2, size);
+      near &= magnitude(sums[r * group * FG_LINE + i] - sum) <= bound(PER_ROW + 2, size);
     }
   memcpy(sums, before, count * sizeof(float));
   free(before);
@@ -254,6 +255,7 @@ static int nearRows(void) {
 }
 
 static int nearSampled(void) {
+  const int group = KERNELS.rowPanels;
   float before[SPARSE_ROWS * PER_ROW];
   memcpy(before, values, sizeof before);
   sampled();
@@ -261,14 +263,14 @@ static int nearSampled(void) {
   for (int r = 0; r < SPARSE_ROWS; r++)
     for (int k = r * PER_ROW; k < (r + 1) * PER_ROW; k++) {
       double sum = before[k], size = magnitude(sum);
-      for (int p = 0; p < GROUP; p++)
+      for (int p = 0; p < group; p++)
         for (int t = 0; t < FG_LINE; t++) {
           const double term =
-              (double)y[(p * OUTPUTS + r) * FG_LINE + t] * lines[(column[k] * GROUP + p) * FG_LINE + t];
+              (double)y[(p * OUTPUTS + r) * FG_LINE + t] * lines[(column[k] * group + p) * FG_LINE + t];
           sum += term;
           size += magnitude(term);
         }
-      near &= magnitude(values[k] - sum) <= bound(GROUP * FG_LINE + 2, size);
+      near &= magnitude(values[k] - sum) <= bound(group * FG_LINE + 2, size);
     }
   memcpy(values, before, sizeof before);
   return near;
