@@ -3,8 +3,9 @@
 #
 #   Benchmarks/bench-kernels.sh [REVISION...]
 #
-# With revisions of git, their kernels take turns with this tree's. ISA=avx512, neon or scalar for another instruction set.
-# OUT=FOLDER writes README.md there.
+# With up to six revisions of git, their kernels take turns with this tree's, which take part twice: what the two differ by is
+# what nothing can be told from. ISA=avx512, neon or scalar for another instruction set. OUT=FOLDER, from the root of the
+# repository, for README.md there instead of a table here.
 set -eu
 cd "$(dirname "$0")/.."
 # shellcheck source=Tools/toolchain.sh
@@ -13,12 +14,15 @@ find_toolchain
 isa=${ISA:-avx2}
 [ -f "Sources/CKernels/$isa.c" ] || refuse "there are no kernels for '$isa': choose avx2, avx512, neon or scalar"
 case $isa in
-  avx2) flag=avx2 ;;
-  avx512) flag=avx512f ;;
-  neon) flag=asimd ;;
-  *) flag='' ;;
+  avx2) needed='avx2 fma' ;;
+  avx512) needed='avx512f avx512vl avx512dq avx512bw' ;;
+  neon) needed=asimd ;;
+  *) needed='' ;;
 esac
-[ -z "$flag" ] || grep -qw "$flag" /proc/cpuinfo || refuse "this processor lacks $isa; ISA= names another instruction set"
+for flag in $needed; do
+  grep -qw "$flag" /proc/cpuinfo || refuse "this processor lacks $isa; ISA= names another instruction set"
+done
+[ $# -le 6 ] || refuse "$# revisions are too many: give six at most"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
@@ -31,13 +35,13 @@ library() {
 }
 
 library this Sources/CKernels
-libraries=$work/this
+cp "$work/this" "$work/this-again"
 for revision; do
-  name=$(git rev-parse --short "$revision^{commit}") || refuse "git knows no revision '$revision'"
+  name=$(git rev-parse --short "$revision^{commit}" 2>/dev/null) || refuse "git knows no revision '$revision'"
+  [ ! -e "$work/$name" ] || continue
   mkdir "$work/tree-$name"
   git archive "$name" Sources/CKernels | tar -x -C "$work/tree-$name"
   library "$name" "$work/tree-$name/Sources/CKernels"
-  libraries="$libraries $work/$name"
 done
 "$toolchain/clang" -O2 -std=gnu11 -Wall -Wextra -o "$work/turns" Benchmarks/kernels/turns.c -ldl
 
@@ -47,14 +51,17 @@ report() {
     END { print "# The kernels alone: " text "\n" }'
   echo "\`this\`: commit $(git describe --always --dirty), $(date -u +%Y-%m-%dT%H:%M:%SZ). Results were first held to the"
   echo 'definition in double.'
-  # shellcheck disable=SC2086 # a list
-  "$work/turns" $libraries
+  (
+    cd "$work"
+    for revision; do set -- "$@" "./$(git -C "$OLDPWD" rev-parse --short "$revision^{commit}")"; shift; done
+    ./turns ./this ./this-again "$@"
+  )
 }
 if [ -n "${OUT:-}" ]; then
   mkdir -p "$OUT"
-  report >"$work/README.md"
+  report "$@" >"$work/README.md"
   mv "$work/README.md" "$OUT/README.md"
   say "$OUT/README.md"
 else
-  report
+  report "$@"
 fi

@@ -1,10 +1,9 @@
-// The inner loops of Sources/CKernels alone, each on operands as the device gives them: no Swift, no threads, no allocation
-// while the clock runs. Compiled together with the kernels of one instruction set, of this tree or of an earlier one,
-// into a library that turns.c drives.
+// The inner loops of Sources/CKernels alone, on operands that lie as the device's do: no Swift, no threads, no allocation.
+// Compiled together with the kernels of one instruction set, of this tree or of an earlier one, into a library that turns.c
+// drives; all libraries are given the same memory, for where an operand lies can matter more than the code.
 #include "cases.h"
 
 #include "CKernels.h"
-#include <stdlib.h>
 #include <string.h>
 
 extern const fg_kernels KERNELS;
@@ -13,15 +12,15 @@ enum {
   INPUTS = 768, OUTPUTS = 3072, PANELS = 16,  // a matrix of the 162M Mistral, 256 tokens
   ROWS = 96,                                  // of one task
   STEPS = 256,                                // of one piece of a long sum
-  SIDE = 32, BLOCKS = 8,                      // blocks, and how many one row of 24 has
+  SIDE = 32, BLOCKS = 8, FEW_BLOCKS = 2,      // blocks, and how many one row of 24 has: density 1/3 and 1/12
   COLUMNS = 192, SPARSE_ROWS = 512,           // one tile of compressed rows
   PER_ROW = 19,                               // density 0.1
   MOST_PANELS = 4,                            // of compressed rows at once; some instruction sets take two
   MATRICES = 32                               // 300 MB of them: none is in a cache when it is met again
 };
 
-static float *x, *y, *weights, *packedDense, *packedBlocks, *target, *lines, *sums, *values, *matrices;
-static int32_t *column, *start, *row, *blockColumn;
+static float *x, *y, *packedDense, *packedBlocks, *packedFew, *target, *lines, *sums, *values, *gradients, *matrices, *sink, *before;
+static int32_t column[SPARSE_ROWS * PER_ROW], start[SPARSE_ROWS + 1], row[SPARSE_ROWS], blockColumn[BLOCKS];
 
 static uint64_t state = 1;
 static uint32_t draw(void) {
@@ -29,17 +28,9 @@ static uint32_t draw(void) {
   return (uint32_t)(state >> 33);
 }
 
-static float *numbers(size_t count) {
-  enum { LARGE_PAGE = 1 << 21 };
-  float *a = aligned_alloc(LARGE_PAGE, (count * sizeof(float) + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
-  if (!a) abort();
-  for (size_t i = 0; i < count; i++) a[i] = (float)(draw() & 0xffff) / 0x8000 - 1;
-  return a;
-}
-
 static fg_product denseProduct(void) {
   fg_product a = {0};
-  a.w = weights;
+  a.w = matrices;
   a.wRow = INPUTS;
   a.wStep = 1;
   a.x = x;
@@ -62,13 +53,13 @@ static fg_product packed(fg_product a, const float *w) {
   return a;
 }
 
-static fg_product blockProduct(void) {
+static fg_product blockProduct(int blocks) {
   fg_product a = denseProduct();
   a.wRow = SIDE;
   a.wSegment = SIDE * SIDE;
   a.rows = SIDE;
   a.length = SIDE;
-  a.segments = BLOCKS;
+  a.segments = blocks;
   a.xIndex = blockColumn;
   a.xSegment = SIDE * FG_LINE;
   return a;
@@ -84,7 +75,6 @@ static fg_spmm rowsProduct(void) {
   a.x = lines;
   a.y = sums;
   a.panels = KERNELS.rowPanels;
-  a.accumulate = 1;
   return a;
 }
 
@@ -93,7 +83,7 @@ static fg_sddmm sampledProduct(void) {
   a.row = row;
   a.start = start;
   a.column = column;
-  a.value = values;
+  a.value = gradients;
   a.end = SPARSE_ROWS;
   a.dy = y;
   a.dyPanel = OUTPUTS * FG_LINE;
@@ -120,11 +110,12 @@ static double dense(void) {
   return 2.0 * a.rows * a.panels * a.length * FG_LINE;
 }
 
-static double blocks(void) {
-  fg_product a = packed(blockProduct(), packedBlocks);
+static double blocks(fg_product a) {
   KERNELS.multiply(&a);
   return 2.0 * a.rows * a.panels * a.segments * a.length * FG_LINE;
 }
+static double manyBlocks(void) { return blocks(packed(blockProduct(BLOCKS), packedBlocks)); }
+static double fewBlocks(void) { return blocks(packed(blockProduct(FEW_BLOCKS), packedFew)); }
 
 static double compressed(void) {
   fg_spmm a = rowsProduct();
@@ -138,14 +129,20 @@ static double sampled(void) {
   return 2.0 * SPARSE_ROWS * PER_ROW * KERNELS.rowPanels * FG_LINE;
 }
 
-// A task's weights from memory: forward they lie row by row, transposed step by step.
+// The weights of one task after another, from memory: forward they lie row by row, transposed step by step.
 static double packFrom(int transposed) {
-  static int turn;
+  static size_t turn;
+  enum { ACROSS = INPUTS / STEPS, DOWN = OUTPUTS / ROWS };
+  const size_t place = turn++ % (ACROSS * DOWN), matrix = turn / (ACROSS * DOWN) % MATRICES;
   fg_product a = denseProduct();
-  a.w = matrices + (size_t)(turn++ % MATRICES) * INPUTS * OUTPUTS;
+  a.w = matrices + matrix * INPUTS * OUTPUTS;
   if (transposed) {
+    // Rows of the tile are columns of the matrix.
+    a.w += place / (INPUTS / ROWS) * STEPS * INPUTS + place % (INPUTS / ROWS) * ROWS;
     a.wRow = 1;
     a.wStep = INPUTS;
+  } else {
+    a.w += place / ACROSS * ROWS * INPUTS + place % ACROSS * STEPS;
   }
   KERNELS.pack(&a, target);
   return 4.0 * ROWS * STEPS;
@@ -155,7 +152,7 @@ static double packTransposed(void) { return packFrom(1); }
 
 static double registers(void) {
   static double perRound;
-  KERNELS.fmaPeak(2000, sums, &perRound);
+  KERNELS.fmaPeak(2000, sink, &perRound);
   return 2000 * perRound;
 }
 
@@ -163,7 +160,8 @@ static const filigree_case all[] = {
     {"multiply-adds on registers alone", 0, registers},
     {"a packed tile of 256 steps, all in the first-level cache", 0, tileNear},
     {"dense: 96 rows, 256 steps, 16 panels, added to", 0, dense},
-    {"blocks of 32, 8 a row, packed", 0, blocks},
+    {"blocks of 32, 8 a row, packed", 0, manyBlocks},
+    {"blocks of 32, 2 a row, packed", 0, fewBlocks},
     {"compressed rows: 192 columns, 19 weights a row, all panels at once", 0, compressed},
     {"sampled product of the same rows", 0, sampled},
     {"packing from memory, row by row", 1, packForward},
@@ -173,22 +171,39 @@ const int filigree_case_count = sizeof all / sizeof *all;
 const filigree_case *filigree_cases = all;
 const char *filigree_isa(void) { return KERNELS.isa; }
 
-void filigree_prepare(void) {
-  x = numbers((size_t)INPUTS * PANELS * FG_LINE);
-  y = numbers((size_t)OUTPUTS * PANELS * FG_LINE);
-  weights = numbers((size_t)INPUTS * OUTPUTS);
-  packedDense = numbers((size_t)ROWS * STEPS);
-  packedBlocks = numbers((size_t)BLOCKS * SIDE * SIDE);
-  target = numbers((size_t)ROWS * STEPS);
-  lines = numbers((size_t)COLUMNS * MOST_PANELS * FG_LINE);
-  sums = numbers((size_t)SPARSE_ROWS * MOST_PANELS * FG_LINE);
-  values = numbers((size_t)SPARSE_ROWS * PER_ROW);
-  matrices = numbers((size_t)MATRICES * INPUTS * OUTPUTS);
-  column = malloc(sizeof(int32_t) * SPARSE_ROWS * PER_ROW);
-  start = malloc(sizeof(int32_t) * (SPARSE_ROWS + 1));
-  row = malloc(sizeof(int32_t) * SPARSE_ROWS);
-  blockColumn = malloc(sizeof(int32_t) * BLOCKS);
-  if (!column || !start || !row || !blockColumn) abort();
+// What each operand has of the memory, whole pages.
+static struct { float **operand; size_t count; } shares[] = {
+    {&x, (size_t)INPUTS * PANELS * FG_LINE},
+    {&y, (size_t)OUTPUTS * PANELS * FG_LINE},
+    {&before, (size_t)OUTPUTS * PANELS * FG_LINE},
+    {&packedDense, ROWS * STEPS},
+    {&packedBlocks, BLOCKS * SIDE * SIDE},
+    {&packedFew, FEW_BLOCKS * SIDE * SIDE},
+    {&target, ROWS * STEPS},
+    {&lines, COLUMNS * MOST_PANELS * FG_LINE},
+    {&sums, SPARSE_ROWS * MOST_PANELS * FG_LINE},
+    {&values, SPARSE_ROWS * PER_ROW},
+    {&gradients, SPARSE_ROWS * PER_ROW},
+    {&sink, 1024},
+    {&matrices, (size_t)MATRICES * INPUTS * OUTPUTS},
+};
+enum { SHARES = sizeof shares / sizeof *shares, PAGE_FLOATS = 1024 };
+
+static size_t pages(size_t count) { return (count + PAGE_FLOATS - 1) / PAGE_FLOATS * PAGE_FLOATS; }
+
+size_t filigree_floats(void) {
+  size_t sum = 0;
+  for (int i = 0; i < SHARES; i++) sum += pages(shares[i].count);
+  return sum;
+}
+
+void filigree_prepare(float *memory) {
+  state = 1;
+  for (int i = 0; i < SHARES; i++) {
+    *shares[i].operand = memory;
+    for (size_t k = 0; k < shares[i].count; k++) memory[k] = (float)(draw() & 0xffff) / 0x8000 - 1;
+    memory += pages(shares[i].count);
+  }
   for (int r = 0; r < SPARSE_ROWS; r++) {
     row[r] = r;
     start[r] = r * PER_ROW;
@@ -198,9 +213,10 @@ void filigree_prepare(void) {
   }
   start[SPARSE_ROWS] = SPARSE_ROWS * PER_ROW;
   for (int b = 0; b < BLOCKS; b++) blockColumn[b] = (int32_t)(b * 3 + draw() % 3);
-  const fg_product a = denseProduct(), b = blockProduct();
+  const fg_product a = denseProduct(), b = blockProduct(BLOCKS), c = blockProduct(FEW_BLOCKS);
   KERNELS.pack(&a, packedDense);
   KERNELS.pack(&b, packedBlocks);
+  KERNELS.pack(&c, packedFew);
 }
 
 // --- the same by the definition, in double --------------------------------------------------------------------------------
@@ -233,15 +249,11 @@ static int nearProduct(const fg_product *a, const float *w, const float *before)
 
 static int nearRows(void) {
   const int group = KERNELS.rowPanels;
-  const size_t count = (size_t)SPARSE_ROWS * group * FG_LINE;
-  float *before = malloc(count * sizeof(float));
-  if (!before) abort();
-  memcpy(before, sums, count * sizeof(float));
   compressed();
   int near = 1;
   for (int r = 0; r < SPARSE_ROWS; r++)
     for (int i = 0; i < group * FG_LINE; i++) {
-      double sum = before[r * group * FG_LINE + i], size = magnitude(sum);
+      double sum = 0, size = 0;
       for (int k = r * PER_ROW; k < (r + 1) * PER_ROW; k++) {
         const double term = (double)values[k] * lines[column[k] * group * FG_LINE + i];
         sum += term;
@@ -249,15 +261,12 @@ static int nearRows(void) {
       }
       near &= magnitude(sums[r * group * FG_LINE + i] - sum) <= bound(PER_ROW + 2, size);
     }
-  memcpy(sums, before, count * sizeof(float));
-  free(before);
   return near;
 }
 
 static int nearSampled(void) {
   const int group = KERNELS.rowPanels;
-  float before[SPARSE_ROWS * PER_ROW];
-  memcpy(before, values, sizeof before);
+  memcpy(before, gradients, sizeof(float) * SPARSE_ROWS * PER_ROW);
   sampled();
   int near = 1;
   for (int r = 0; r < SPARSE_ROWS; r++)
@@ -270,25 +279,20 @@ static int nearSampled(void) {
           sum += term;
           size += magnitude(term);
         }
-      near &= magnitude(values[k] - sum) <= bound(group * FG_LINE + 2, size);
+      near &= magnitude(gradients[k] - sum) <= bound(group * FG_LINE + 2, size);
     }
-  memcpy(values, before, sizeof before);
   return near;
 }
 
 const char *filigree_wrong(void) {
   fg_product given = denseProduct(), a = packed(given, packedDense);
   KERNELS.multiply(&a);
-  if (!nearProduct(&a, weights, 0)) return "the dense product";
+  if (!nearProduct(&a, matrices, 0)) return "the dense product";
   const size_t count = (size_t)OUTPUTS * PANELS * FG_LINE;
-  float *before = malloc(count * sizeof(float));
-  if (!before) abort();
   memcpy(before, y, count * sizeof(float));
   a.accumulate = 1;
   KERNELS.multiply(&a);
-  const int added = nearProduct(&a, weights, before);
-  free(before);
-  if (!added) return "the dense product that is added to";
+  if (!nearProduct(&a, matrices, before)) return "the dense product that is added to";
   // Packed from the transpose, the same tile.
   given.wRow = 1;
   given.wStep = INPUTS;
@@ -296,14 +300,15 @@ const char *filigree_wrong(void) {
   for (ptrdiff_t k = 0; k < STEPS; k++) {
     for (ptrdiff_t r = 0; r < ROWS; r++) {
       const ptrdiff_t tiles = (ROWS + KERNELS.tileRows - 1) / KERNELS.tileRows, rows = ROWS / tiles;
-      if (ROWS % tiles != 0) return "the number of rows: no whole tiles";
-      if (target[r / rows * rows * STEPS + k * rows + r % rows] != weights[k * INPUTS + r])
+      if (target[r / rows * rows * STEPS + k * rows + r % rows] != matrices[k * INPUTS + r])
         return "the transposed packing";
     }
   }
-  const fg_product b = packed(blockProduct(), packedBlocks);
-  KERNELS.multiply(&b);
-  if (!nearProduct(&b, weights, 0)) return "the product of blocks";
+  for (int few = 0; few < 2; few++) {
+    const fg_product b = packed(blockProduct(few ? FEW_BLOCKS : BLOCKS), few ? packedFew : packedBlocks);
+    KERNELS.multiply(&b);
+    if (!nearProduct(&b, matrices, 0)) return "the product of blocks";
+  }
   if (!nearRows()) return "the product of compressed rows";
   if (!nearSampled()) return "the sampled product";
   return 0;

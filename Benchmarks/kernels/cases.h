@@ -2,6 +2,8 @@
 #ifndef FILIGREE_CASES_H
 #define FILIGREE_CASES_H
 
+#include <stddef.h>
+
 typedef struct filigree_case {
   const char *name;
   int countsBytes;      // what `run` returns: bytes of weights read, or floating-point operations
@@ -12,7 +14,9 @@ typedef struct filigree_case {
 extern const filigree_case *filigree_cases;
 extern const int filigree_case_count;
 const char *filigree_isa(void);
-void filigree_prepare(void);
+// How much memory the operands take, and they in it: of every library at the same places, with the same contents.
+size_t filigree_floats(void);
+void filigree_prepare(float *memory);
 // What disagrees with its definition in double, or NULL.
 const char *filigree_wrong(void);
 

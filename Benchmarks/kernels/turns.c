@@ -1,16 +1,20 @@
-// turns LIBRARY...: the cases of each library (see cases.h) take turns, call by call; a table on standard output.
+// turns LIBRARY...: the cases of each library (see cases.h) take turns, call by call; a table on standard output. The second
+// library should be a copy of the first: how far their ratio is from 1 is what the others' ratios can be trusted to.
 //
 // The processor's state changes within seconds here and there, so every case is timed in every state, and the table has the
 // tenth, half and nine tenths of its samples instead of one number.
+#define _GNU_SOURCE
 #include "cases.h"
 
 #include <dlfcn.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
-enum { ROUNDS = 801, MOST_LIBRARIES = 4, MOST_CASES = 16 };
+enum { ROUNDS = 801, MOST_LIBRARIES = 8, MOST_CASES = 16, LARGE_PAGE = 1 << 21 };
 
 typedef struct {
   const char *name;
@@ -45,7 +49,13 @@ int main(int count, char **arguments) {
     fprintf(stderr, "turns: give 1 to %d libraries of cases.c\n", MOST_LIBRARIES);
     return 1;
   }
+  // One core for all: wherever this runs now.
+  cpu_set_t core;
+  CPU_ZERO(&core);
+  CPU_SET(sched_getcpu(), &core);
+  sched_setaffinity(0, sizeof core, &core);
   const char *isa = "";
+  float *memory = NULL;
   for (int l = 0; l < given; l++) {
     void *handle = dlopen(arguments[l + 1], RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
@@ -57,7 +67,18 @@ int main(int count, char **arguments) {
     libraries[l].cases = *(const filigree_case **)symbol(handle, "filigree_cases");
     cases = *(const int *)symbol(handle, "filigree_case_count");
     if (cases > MOST_CASES) abort();
-    ((void (*)(void))symbol(handle, "filigree_prepare"))();
+    if (!memory) {
+      const size_t bytes = ((size_t (*)(void))symbol(handle, "filigree_floats"))() * sizeof(float);
+      const size_t whole = (bytes + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+      memory = aligned_alloc(LARGE_PAGE, whole);
+      if (!memory) {
+        fprintf(stderr, "turns: %zu bytes of memory cannot be had\n", whole);
+        return 1;
+      }
+      // As the device's: address translation is spared. Where the system has no large pages, small ones do.
+      madvise(memory, whole, MADV_HUGEPAGE);
+    }
+    ((void (*)(float *))symbol(handle, "filigree_prepare"))(memory);
     const char *wrong = ((const char *(*)(void))symbol(handle, "filigree_wrong"))();
     if (wrong) {
       fprintf(stderr, "turns: %s of %s disagrees with its definition\n", wrong, libraries[l].name);
@@ -69,6 +90,8 @@ int main(int count, char **arguments) {
     for (int c = 0; c < cases; c++) {
       for (int i = 0; i < given; i++) {
         library *l = &libraries[(round + i) % given];
+        // The other cases have driven its operands away.
+        l->cases[c].run();
         double done = 0, took = 0;
         const double begin = seconds();
         do {

@@ -70,10 +70,7 @@ extension MistralPlan {
     let patterns = Dictionary(
       mlpLinears.compactMap(\.structure.singleWeights).map { (ObjectIdentifier($0), $0) }, uniquingKeysWith: { $1 })
     let walks = patterns.values.reduce(0.0) {
-      $0
-        + Double(
-          CPUDevice.walkBytes(
-            rows: $1.rows, columns: $1.columns, count: $1.count, tokens: Int(min(tokens, 0x1p40))))
+      $0 + Double(CPUDevice.walkBytes(of: $1, tokens: Int(min(tokens, 0x1p40))))
     }
     let largest = tensors.map(\.range.count).max() ?? 0
     return MemoryPlan(

@@ -25,6 +25,7 @@ import Testing
     "A large output has the bits of the small ones it is made of, overwritten or added to",
     arguments: subjects(Shape(outputs: features, inputs: others)))
   func forward(_ subject: Subject) throws {
+    try expectStrips(of: subject) { $0.walks.rowStrips(of: $0, tileRows: $1) }
     try compare(subject) { device, values, x, y, accumulate in
       try subject.structure.forward(x, values: values, saved: nil, into: y, accumulate: accumulate, on: device)
     }
@@ -34,11 +35,19 @@ import Testing
     "A large input gradient has the bits of the small ones it is made of, overwritten or added to",
     arguments: subjects(Shape(outputs: others, inputs: features)))
   func inputGradient(_ subject: Subject) throws {
+    try expectStrips(of: subject) { $0.walks.columnStrips(of: $0, tileRows: $1) }
     try compare(subject) { device, values, dy, dx, accumulate in
       let x = try device.makeActivations(tokens: dx.tokens, features: dx.features)
       try subject.structure.backward(
         dy, x: x, values: values, saved: nil, dx: dx, accumulate: accumulate, dvalues: nil, on: device)
     }
+  }
+
+  /// The band is here for the sake of its strips, and compressed rows for the lack of them.
+  private func expectStrips(of subject: Subject, _ strips: (CompressedRows, _ tileRows: Int) -> RowStrips?) throws {
+    guard let rows = subject.structure.singleWeights else { return }
+    let found = strips(rows, Int(try subject.device().kernels.tileRows))
+    #expect((found != nil) == subject.structure.label.hasPrefix("banded"))
   }
 
   /// `product` from activations of few features to those of many: all tokens at once, and 128 at a time.

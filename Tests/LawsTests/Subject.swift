@@ -197,6 +197,7 @@ struct Definition {
     expectClose(twice.y, y.map { 2 * $0 }, bound.map { 2 * $0 }, subject.depth, "y added to at T=\(tokens)")
     expectClose(twice.dx, dx.map { 2 * $0 }, dxBound.map { 2 * $0 }, subject.depth, "dx added to at T=\(tokens)")
   }
+
   /// dvalues = the entries of dy' x where the values stand, within the rounding bound; each value stands at one place.
   func expectGradient(_ dvalues: [Float], x: [Float], dy: [Float]) throws {
     let shape = subject.structure.shape, tokens = x.count / shape.inputs

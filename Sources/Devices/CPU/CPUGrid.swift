@@ -7,9 +7,9 @@ import Glibc
 /// All of them are one register tile, rows x 16 lanes (`multiply` in kernels.def): forward and input gradient have
 /// tokens in the lanes; the weight gradient has inputs in the lanes, after the activations have been turned once.
 /// A task is up to ``rowsPerTask`` rows of one block row for a group of panels; a long sum over one block is cut into
-/// pieces of ``longestSum``, whose 16 lines stay in the first-level cache, and the weights of a piece are packed
+/// pieces of ``longestSum``, whose lines stay in the first-level cache, and the weights of a piece are packed
 /// once for all panels of the group. Shorter blocks are packed all at once, before the first product, where there are panels
-/// enough to pay for it.
+/// enough to pay for it; one short matrix goes piece by piece too, lest a copy of an output layer be held.
 extension CPUDevice {
   private static let rowsPerTask = 96
   private static let longestSum = 256
@@ -62,15 +62,16 @@ extension CPUDevice {
       }
     }
     let units = product.units(rowsPerTask: CPUDevice.rowsPerTask)
+    let isShort = product.inputs.members <= CPUDevice.longestSum
+    let inPieces = !isShort || product.outputs.groups == 1 && product.inputs.groups == 1
     // A group of panels that stays in the second-level cache beside a task's weights, and leaves work for every thread.
     let most =
-      product.inputs.members > CPUDevice.longestSum
+      inPieces
       ? min(128, max(CPUDevice.panelsWorthPacking, panels * units.count / (4 * threads)))
       : max(4, 4096 / x.features)
     let groups = (panels + most - 1) / most
     let group = (panels + groups - 1) / groups
-    let whole = product.inputs.members <= CPUDevice.longestSum
-    let packsBlocks = whole && panels >= CPUDevice.panelsWorthPackingBlocks && product.inputs.stride == 1
+    let packsBlocks = !inPieces && panels >= CPUDevice.panelsWorthPackingBlocks && product.inputs.stride == 1
     let pieceFloats = CPUDevice.rowsPerTask * CPUDevice.longestSum
     try withBuffer(byteCount: packsBlocks ? CPUDevice.patternBytes(floats: stored) : 4 * pieceFloats * threads) {
       scratch in
@@ -88,14 +89,17 @@ extension CPUDevice {
         let first = task / units.count * group
         var tile = self.tile(product, unit, values, x, y, panels: first..<min(panels, first + group))
         tile.accumulate = accumulate ? 1 : 0
-        tile.past = whole && !accumulate && CPUDevice.passesCaches(y) ? 1 : 0
-        guard whole else { return self.multiplyPieces(product, unit, &tile, pack: packed + worker * pieceFloats) }
-        product.withBlocks(of: unit, &tile) {
-          if packsBlocks {
-            $0.w = UnsafePointer(packed + product.packedOffset(of: unit))
-            $0.packed = 1
+        tile.past = isShort && !accumulate && CPUDevice.passesCaches(y) ? 1 : 0
+        if inPieces {
+          self.multiplyPieces(product, unit, &tile, pack: packed + worker * pieceFloats)
+        } else {
+          product.withBlocks(of: unit, &tile) {
+            if packsBlocks {
+              $0.w = UnsafePointer(packed + product.packedOffset(of: unit))
+              $0.packed = 1
+            }
+            self.kernels.multiply(&$0)
           }
-          self.kernels.multiply(&$0)
         }
         if tile.past != 0 { fg_finish_past() }
       }
@@ -128,7 +132,7 @@ extension CPUDevice {
     return tile
   }
 
-  /// Blocks too long for one sum: piece after piece, each added to what is there.
+  /// Blocks too long for one sum, or one block: piece after piece, each added to what is there.
   private func multiplyPieces(
     _ product: GridProduct, _ unit: GridProduct.Unit, _ tile: inout fg_product, pack: UnsafeMutablePointer<Float>
   ) {

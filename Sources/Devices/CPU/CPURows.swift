@@ -30,12 +30,29 @@ extension CPUDevice {
     try multiply(pattern.walks.rows(of: pattern, tiled: tiled), values, x, y, accumulate: accumulate)
   }
 
-  /// What the first training step makes beside a pattern: the tiled walks over its rows and its columns, and the values in the
-  /// order of a walk.
+  /// What the first training step makes beside a pattern of which no more is known: the tiled walks over its rows and its
+  /// columns, and the values in the order of a walk. Strips in both directions hold less, two copies of the weights with their zeros.
   package static func walkBytes(rows: Int, columns: Int, count: Int, tokens: Int) -> Int {
     guard (tokens + 15) / 16 >= panelsWorthTiling else { return 4 * (rows + columns + count) }
     func tiles(_ columns: Int) -> Int { max(1, (columns + RowsWalk.tileColumns - 1) / RowsWalk.tileColumns) }
     return 20 * count + 8 * (rows * tiles(columns) + columns * tiles(rows))
+  }
+
+  /// The same of a pattern that is there. Where it is strips, what they borrow is counted instead of a walk, and the panels that
+  /// their weight gradient turns.
+  package static func walkBytes(of pattern: CompressedRows, tokens: Int) -> Int {
+    let whole = walkBytes(rows: pattern.rows, columns: pattern.columns, count: pattern.count, tokens: tokens)
+    guard (tokens + 15) / 16 >= panelsWorthTiling, let kernels = fg_kernels_named(available[0])?.pointee else {
+      return whole
+    }
+    let tileRows = Int(kernels.tileRows), walks = pattern.walks
+    let rows = walks.rowStrips(of: pattern, tileRows: tileRows)
+    let columns = walks.columnStrips(of: pattern, tileRows: tileRows)
+    guard rows != nil || columns != nil else { return whole }
+    let copies = Set([rows, columns].compactMap { $0.map { patternBytes(floats: $0.area) } }).reduce(0, +)
+    let isWalked = rows == nil || columns == nil || rows?.suitGradient == false
+    let turned = rows?.suitGradient == true ? turnedBytes(inputs: pattern.columns, tokens: tokens) : 0
+    return copies + turned + (isWalked ? whole : 0)
   }
 
   public func multiplyTransposed(
@@ -102,7 +119,7 @@ extension CPUDevice {
       return try accumulateFewGradient(pattern, dy: dy, x: x, into: dvalues)
     }
     let tiled = x.panels >= CPUDevice.panelsWorthTiling
-    if tiled, let strips = pattern.walks.rowStrips(of: pattern, tileRows: Int(kernels.tileRows)) {
+    if tiled, let strips = pattern.walks.rowStrips(of: pattern, tileRows: Int(kernels.tileRows)), strips.suitGradient {
       return try accumulateGradient(strips, dy: dy, x: x, into: dvalues)
     }
     let walk = pattern.walks.rows(of: pattern, tiled: tiled)

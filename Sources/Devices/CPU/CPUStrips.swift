@@ -4,9 +4,9 @@ import Glibc
 
 /// The three products of `CompressedRows` whose rows make strips: the register tile of dense matrices, strip after strip.
 ///
-/// A band of W columns costs W + 6 I/O of them so, instead of a broadcast and an index for every single weight. A task is
-/// the strips of a chunk for a group of panels; from one strip to the next the lines of x are nearly the same and stay in
-/// the first-level cache.
+/// A row of a band of W columns costs some W + 6 I/O steps of a tile of six rows, instead of a broadcast and an index for
+/// every weight. A task is the strips of a chunk for a group of panels; from one strip to the next the lines of x are nearly the
+/// same and stay in the first-level cache.
 extension CPUDevice {
   private static let panelsPerTask = 16
 
@@ -62,7 +62,8 @@ extension CPUDevice {
     let squares = (strips.columns + 15) / 16, squareFloats = panelsAtOnce * 256
     let tileRows = Int(kernels.tileRows)
     let packFloats = packs ? tileRows * panelsAtOnce * 16 : 0
-    let sumFloats = tileRows * 16 * (strips.strips.lazy.map { squaresOf($0).count }.max() ?? 0)
+    // Of any strip of so many columns: patterns change in training, and a buffer is kept for every size.
+    let sumFloats = tileRows * 16 * squares
     let features = FeatureGroups.contiguous(groups: 1, members: strips.columns)
     try withBuffer(byteCount: 4 * (squares * squareFloats + (packFloats + sumFloats) * threads)) { buffer in
       let turned = buffer.address.assumingMemoryBound(to: Float.self)
@@ -75,7 +76,7 @@ extension CPUDevice {
         pool.run(strips.chunks.count) { chunk, worker in
           let sums = rest + worker * (packFloats + sumFloats)
           for strip in strips.strips[strips.chunks[chunk]] {
-            let touched = squaresOf(strip)
+            let touched = strip.squares
             var tile = self.gradientTile(dy, panels, feature: strip.rows.lowerBound, stride: 1)
             tile.x = UnsafePointer(turned + touched.lowerBound * squareFloats)
             tile.xPanel = squareFloats
@@ -99,11 +100,6 @@ extension CPUDevice {
     }
     self.count(flops: 2 * count * x.tokens)
   }
-}
-
-/// The squares of 16 columns in which a strip has places.
-private func squaresOf(_ strip: RowStrips.Strip) -> Range<Int> {
-  strip.columns.lowerBound / 16..<(strip.columns.upperBound + 15) / 16
 }
 
 extension RowStrips {
