@@ -49,7 +49,8 @@ report() {
   lscpu | awk -F ': *' '
     /^(Model name|CPU family|Model|L1d cache|L2 cache|L3 cache):/ { text = text (text ? ", " : "") $1 " " $2 }
     END { print "# The kernels alone: " text "\n" }'
-  echo "\`this\`: commit $(git describe --always --dirty), $(date -u +%Y-%m-%dT%H:%M:%SZ). Results were first held to the"
+  changed=$(git diff --quiet HEAD -- Sources/CKernels Benchmarks/kernels || echo ' with changes')
+  echo "\`this\`: commit $(git rev-parse --short HEAD)$changed, $(date -u +%Y-%m-%dT%H:%M:%SZ). Results were first held to the"
   echo 'definition in double.'
   (
     cd "$work"
