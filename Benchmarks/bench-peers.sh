@@ -40,8 +40,9 @@ if [ ! -d "$peers/root" ]; then
     [ ! -f "$file" ] || dpkg -x "$file" "$peers/root"
   done
 fi
-if [ -f "$peers/root/usr/lib/libxsmm.a" ] && [ ! -f "$peers/root/libxsmm-driver.so" ]; then
-  cc -O2 -shared -fPIC "-I$peers/root/usr/include" -o "$peers/root/libxsmm-driver.so" Benchmarks/peers/xsmm.c \
+driver=$peers/root/libxsmm-driver.so
+if [ -f "$peers/root/usr/lib/libxsmm.a" ] && { [ ! -f "$driver" ] || [ Benchmarks/peers/xsmm.c -nt "$driver" ]; }; then
+  cc -O2 -shared -fPIC "-I$peers/root/usr/include" -o "$driver" Benchmarks/peers/xsmm.c \
     -Wl,--whole-archive "$peers/root/usr/lib/libxsmm.a" "$peers/root/usr/lib/libxsmmnoblas.a" -Wl,--no-whole-archive \
     -lpthread -ldl -lm || say 'the driver of libxsmm does not compile: libxsmm is left out'
 fi

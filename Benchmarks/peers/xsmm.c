@@ -2,6 +2,7 @@
 // Activations of the forward pass are feature-major pieces of TOKENS tokens; libxsmm's matrices are column-major.
 #include <libxsmm.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { TOKENS = 64, MOST_BLOCKS = 4096 };
 
@@ -21,7 +22,10 @@ int xsmm_forward(int side, int outputs, int inputs, int tokens, const int *rowSt
         a[count] = x + ((size_t)piece * inputs + (size_t)column[e] * side) * TOKENS;
         b[count] = values + (size_t)e * side * side;
       }
-      kernel(a, b, y + ((size_t)piece * outputs + (size_t)row * side) * TOKENS, &count);
+      float *lines = y + ((size_t)piece * outputs + (size_t)row * side) * TOKENS;
+      // A sum of no products is not written by the kernel.
+      if (count == 0) memset(lines, 0, sizeof(float) * (size_t)side * TOKENS);
+      else kernel(a, b, lines, &count);
     }
   }
   return 0;
