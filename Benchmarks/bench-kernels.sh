@@ -36,12 +36,15 @@ library() {
 
 library this Sources/CKernels
 cp "$work/this" "$work/this-again"
+# The revisions become their libraries, each once.
 for revision; do
+  shift
   name=$(git rev-parse --short "$revision^{commit}" 2>/dev/null) || refuse "git knows no revision '$revision'"
   [ ! -e "$work/$name" ] || continue
   mkdir "$work/tree-$name"
   git archive "$name" Sources/CKernels | tar -x -C "$work/tree-$name"
   library "$name" "$work/tree-$name/Sources/CKernels"
+  set -- "$@" "$work/$name"
 done
 "$toolchain/clang" -O2 -std=gnu11 -Wall -Wextra -o "$work/turns" Benchmarks/kernels/turns.c -ldl
 
@@ -52,11 +55,7 @@ report() {
   changed=$(git diff --quiet HEAD -- Sources/CKernels Benchmarks/kernels || echo ' with changes')
   echo "\`this\`: commit $(git rev-parse --short HEAD)$changed, $(date -u +%Y-%m-%dT%H:%M:%SZ). Results were first held to the"
   echo 'definition in double.'
-  (
-    cd "$work"
-    for revision; do set -- "$@" "./$(git -C "$OLDPWD" rev-parse --short "$revision^{commit}")"; shift; done
-    ./turns ./this ./this-again "$@"
-  )
+  "$work/turns" "$work/this" "$work/this-again" "$@"
 }
 if [ -n "${OUT:-}" ]; then
   mkdir -p "$OUT"

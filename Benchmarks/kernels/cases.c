@@ -94,28 +94,27 @@ static fg_sddmm sampledProduct(void) {
 
 // --- what is timed: each returns the operations, or the bytes, that one call does -----------------------------------------
 
+static double multiplied(fg_product a) {
+  KERNELS.multiply(&a);
+  return 2.0 * a.rows * a.panels * a.segments * a.length * FG_LINE;
+}
+
 static double tileNear(void) {
   fg_product a = packed(denseProduct(), packedDense);
   a.rows = KERNELS.tileRows;
   a.xPanel = 0;
   a.yPanel = 0;
-  KERNELS.multiply(&a);
-  return 2.0 * a.rows * a.panels * a.length * FG_LINE;
+  return multiplied(a);
 }
 
 static double dense(void) {
   fg_product a = packed(denseProduct(), packedDense);
   a.accumulate = 1;
-  KERNELS.multiply(&a);
-  return 2.0 * a.rows * a.panels * a.length * FG_LINE;
+  return multiplied(a);
 }
 
-static double blocks(fg_product a) {
-  KERNELS.multiply(&a);
-  return 2.0 * a.rows * a.panels * a.segments * a.length * FG_LINE;
-}
-static double manyBlocks(void) { return blocks(packed(blockProduct(BLOCKS), packedBlocks)); }
-static double fewBlocks(void) { return blocks(packed(blockProduct(FEW_BLOCKS), packedFew)); }
+static double manyBlocks(void) { return multiplied(packed(blockProduct(BLOCKS), packedBlocks)); }
+static double fewBlocks(void) { return multiplied(packed(blockProduct(FEW_BLOCKS), packedFew)); }
 
 static double compressed(void) {
   fg_spmm a = rowsProduct();
